@@ -1,0 +1,11 @@
+//! Part 1: sources of readings.
+//!
+//! Every source answers with [`Snapshot`]s through the one trait [`Source`].
+
+mod clock;
+mod dedupe;
+mod snapshot;
+
+pub use clock::{Clock, SystemClock, VirtualClock};
+pub use dedupe::{Dedupe, REMEMBERED_PER_STATION};
+pub use snapshot::{SetAside, Snapshot, Source};

@@ -1,0 +1,88 @@
+//! What one poll of a source brings, with the proof of how much of it is there.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+use crate::error::{Place, Result};
+use crate::station::StationStatus;
+
+/// Where readings come from: the live portal, a recording, a simulation.
+pub trait Source: Send {
+    /// The next snapshot, or `None` when the source has come to its end (the live feed never does).
+    fn poll(&mut self) -> Result<Option<Snapshot>>;
+
+    /// When the next snapshot is due, if the source itself decides that: a recording and a simulation do, the live feed
+    /// is polled at the caller's own pace. `None` also at the end.
+    fn next_due(&self) -> Option<DateTime<Utc>>;
+
+    /// What this is, for the first line that a program prints: "the simulated network (60 stations, seed 1)".
+    fn describe(&self) -> String;
+}
+
+/// All readings of one poll, with how many stations the source said there were.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// When the poll was made.
+    pub fetched_at: DateTime<Utc>,
+    /// The readings that could be read, in the order of arrival.
+    pub readings: Vec<StationStatus>,
+    /// How many stations the source counted, where it says so.
+    pub counted: Option<u64>,
+    /// The records that could not be read.
+    pub set_aside: Vec<SetAside>,
+}
+
+impl Snapshot {
+    /// How many different stations the snapshot holds. Fewer than its readings where a page repeated some.
+    pub fn distinct(&self) -> usize {
+        self.readings.iter().map(|reading| &reading.station_code).collect::<HashSet<_>>().len()
+    }
+
+    /// Whether everything is here: nothing set aside, and as many stations as the source counted.
+    pub fn is_complete(&self) -> bool {
+        self.set_aside.is_empty() && self.counted.is_none_or(|counted| self.distinct() as u64 == counted)
+    }
+}
+
+/// A record that could not be read: kept whole, with the reason and its place, while the others go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// Where it came from.
+    pub place: Place,
+    /// Why it could not be read.
+    pub reason: String,
+    /// The record as it came.
+    pub raw: String,
+}
+
+impl fmt::Display for SetAside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.place, self.reason, self.raw)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::station::StationCode;
+
+    #[test]
+    fn complete_means_as_many_different_stations_as_counted_and_none_set_aside() {
+        let at = "2022-05-12T10:22:18Z".parse().unwrap();
+        let reading = |code| StationStatus::unknown(StationCode::new(code).unwrap(), at, at);
+        let mut snapshot = Snapshot {
+            fetched_at: at,
+            readings: vec![reading("1"), reading("1")],
+            counted: Some(2),
+            set_aside: vec![],
+        };
+        assert_eq!((snapshot.distinct(), snapshot.is_complete()), (1, false));
+        snapshot.readings.push(reading("2"));
+        assert!(snapshot.is_complete());
+        let place = Place::Url("http://x".into());
+        snapshot.set_aside.push(SetAside { place, reason: "no station code".into(), raw: "{}".into() });
+        assert!(!snapshot.is_complete());
+    }
+}

@@ -1,0 +1,1 @@
+//! Part 1: from a source to Kafka and back.

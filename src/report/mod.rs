@@ -1,0 +1,1 @@
+//! Results to JSON and CSV, and figures drawn from those results alone.
