@@ -6,6 +6,7 @@
 //! docks out of order belong to the capacity but neither to the bikes nor to the free docks.
 
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -186,6 +187,14 @@ impl StationStatus {
     /// Stale: older than `limit` when it was fetched.
     pub fn is_stale(&self, limit: TimeDelta) -> bool {
         self.lag() > limit
+    }
+
+    /// The reading as a map from the portal's field names to values, `null` where unknown.
+    pub fn to_map(&self) -> BTreeMap<String, serde_json::Value> {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::Object(fields)) => fields.into_iter().collect(),
+            _ => BTreeMap::new(),
+        }
     }
 
     /// What makes a reading the same reading when it is fetched again: the station and its event time.

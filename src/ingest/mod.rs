@@ -4,8 +4,12 @@
 
 mod clock;
 mod dedupe;
+mod http;
+mod opendatasoft;
 mod snapshot;
 
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use dedupe::{Dedupe, REMEMBERED_PER_STATION};
+pub use http::{Http, HttpSettings};
+pub use opendatasoft::{Api, DATASET, Opendatasoft, get_station, get_velib_data};
 pub use snapshot::{SetAside, Snapshot, Source};

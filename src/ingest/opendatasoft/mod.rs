@@ -1,0 +1,235 @@
+//! The portal that publishes Vélib' in real time, through either of its two interfaces.
+//!
+//! Explore v2.1 is the present one: the whole data set comes in one request (`exports/json`). Its pages (`records`) are
+//! asked only in the order of the station codes, because pages without an order lose stations in silence. Search v1.0
+//! is deprecated but still answered, and gives up to 10,000 rows at once. Each poll also asks how many stations there
+//! are, and a poll that comes short is made again through the pages before it is believed.
+
+mod explore;
+mod record;
+mod search;
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::{Http, HttpSettings, SetAside, Snapshot, Source};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::station::{StationCode, StationStatus};
+
+/// The data set's name on the portal.
+pub const DATASET: &str = "velib-disponibilite-en-temps-reel";
+
+/// The portal's two interfaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Api {
+    /// Explore v2.1, at `https://opendata.paris.fr` unless told otherwise.
+    #[default]
+    V2_1,
+    /// Search v1.0, at `https://data.opendatasoft.com` unless told otherwise. Deprecated.
+    V1_0,
+}
+
+impl Api {
+    /// Where the interface is served.
+    pub fn default_endpoint(self) -> &'static str {
+        match self {
+            Self::V2_1 => "https://opendata.paris.fr",
+            Self::V1_0 => "https://data.opendatasoft.com",
+        }
+    }
+}
+
+impl FromStr for Api {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "v2.1" => Ok(Self::V2_1),
+            "v1.0" => Ok(Self::V1_0),
+            _ => Err(Error::usage("--api", format!("`{name}` is not an interface of the portal"))
+                .way_out("write v2.1 or v1.0")),
+        }
+    }
+}
+
+/// The live feed.
+#[derive(Clone)]
+pub struct Opendatasoft {
+    http: Http,
+    api: Api,
+    endpoint: String,
+}
+
+/// One page of records, each a flat map of fields, with how many records the portal counts in all.
+struct Page {
+    counted: u64,
+    records: Vec<Map<String, Value>>,
+}
+
+impl Opendatasoft {
+    /// The portal through `api`, at the address where it is published.
+    pub fn new(api: Api) -> Result<Self> {
+        Ok(Self { http: Http::new(HttpSettings::default())?, api, endpoint: api.default_endpoint().into() })
+    }
+
+    /// The same interface at another base address, `http://HOST:PORT`, to which it adds its own path.
+    pub fn with_endpoint(mut self, endpoint: &str) -> Result<Self> {
+        let endpoint = endpoint.trim_end_matches('/');
+        match reqwest::Url::parse(endpoint) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => self.endpoint = endpoint.into(),
+            _ => {
+                let message = format!("`{endpoint}` is not the base address of a portal");
+                return Err(Error::usage("--endpoint", message).way_out("write http://HOST:PORT or https://HOST"));
+            }
+        }
+        Ok(self)
+    }
+
+    /// The same feed through another client.
+    #[must_use]
+    pub fn with_http(mut self, http: Http) -> Self {
+        self.http = http;
+        self
+    }
+
+    /// Every station as it is now, with the portal's own count beside it.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        match self.api {
+            Api::V1_0 => self.rows(search::MOST_ROWS),
+            Api::V2_1 => {
+                let counted = self.page(0, 1, None)?.0.counted;
+                let whole = self.export(counted);
+                if whole.as_ref().is_ok_and(Snapshot::is_complete) {
+                    return whole;
+                }
+                // Cut, spoilt or refused: the pages are the second way to the same records.
+                match (whole, self.pages(usize::MAX)) {
+                    (Ok(whole), Ok(paged)) => Ok(if paged.distinct() < whole.distinct() { whole } else { paged }),
+                    (Ok(only), Err(_)) | (Err(_), Ok(only)) => Ok(only),
+                    (Err(error), Err(_)) => Err(error),
+                }
+            }
+        }
+    }
+
+    /// The first `nrows` stations (with v2.1 in the order of their codes), and how many the portal counts in all.
+    pub fn rows(&self, nrows: usize) -> Result<Snapshot> {
+        match self.api {
+            Api::V2_1 => self.pages(nrows),
+            Api::V1_0 => {
+                let (page, url) = self.page(0, nrows.min(search::MOST_ROWS), None)?;
+                Ok(self.read(page.records, Some(page.counted), &url))
+            }
+        }
+    }
+
+    /// One station as it is now; an unknown code is an error.
+    pub fn station(&self, code: &StationCode) -> Result<StationStatus> {
+        let (page, url) = self.page(0, 1, Some(code))?;
+        let mut snapshot = self.read(page.records, None, &url);
+        if let Some(reading) = snapshot.readings.pop() {
+            return Ok(reading);
+        }
+        let error = match snapshot.set_aside.pop() {
+            Some(spoilt) => Error::new(ErrorKind::Feed, format!("{}: {}", spoilt.reason, spoilt.raw)),
+            None => Error::new(ErrorKind::Data, "the portal knows no such station")
+                .way_out("station codes are listed by `part1_fetch --rows 2000`"),
+        };
+        Err(error.at(Place::Station(code.to_string())))
+    }
+
+    fn export(&self, counted: u64) -> Result<Snapshot> {
+        let url = explore::export_url(&self.endpoint);
+        Ok(self.read(self.http.get_json(&url)?, Some(counted), &url))
+    }
+
+    fn pages(&self, nrows: usize) -> Result<Snapshot> {
+        let mut whole = Snapshot { fetched_at: self.now(), readings: vec![], counted: None, set_aside: vec![] };
+        let mut offset = 0;
+        while offset < nrows.min(explore::MOST_ROWS) {
+            let (page, url) = self.page(offset, (nrows - offset).min(explore::MOST_ROWS_A_PAGE), None)?;
+            let records = page.records.len();
+            let read = self.read(page.records, Some(page.counted), &url);
+            whole.fetched_at = read.fetched_at;
+            whole.counted = read.counted;
+            whole.readings.extend(read.readings);
+            whole.set_aside.extend(read.set_aside);
+            offset += records;
+            if records == 0 || offset as u64 >= page.counted {
+                break;
+            }
+        }
+        // The clock of one poll is one: the moment when its last page had come.
+        for reading in &mut whole.readings {
+            reading.fetched_at = whole.fetched_at;
+        }
+        Ok(whole)
+    }
+
+    fn page(&self, offset: usize, limit: usize, station: Option<&StationCode>) -> Result<(Page, String)> {
+        match self.api {
+            Api::V2_1 => {
+                let url = explore::page_url(&self.endpoint, offset, limit, station);
+                self.http.get_json::<explore::Records>(&url).map(|records| (records.into(), url))
+            }
+            Api::V1_0 => {
+                let url = search::page_url(&self.endpoint, offset, limit, station);
+                self.http.get_json::<search::Records>(&url).map(|records| (records.into(), url))
+            }
+        }
+    }
+
+    fn read(&self, records: Vec<Map<String, Value>>, counted: Option<u64>, url: &str) -> Snapshot {
+        let mut snapshot = Snapshot { fetched_at: self.now(), readings: vec![], counted, set_aside: vec![] };
+        for record in records {
+            match record::reading(&record, snapshot.fetched_at) {
+                Ok(reading) => snapshot.readings.push(reading),
+                Err(reason) => {
+                    let raw = Value::Object(record).to_string();
+                    snapshot.set_aside.push(SetAside { place: Place::Url(url.into()), reason, raw });
+                }
+            }
+        }
+        snapshot
+    }
+
+    /// The time of arrival in whole seconds, as every recording keeps it.
+    fn now(&self) -> DateTime<Utc> {
+        let now = self.http.clock().now();
+        DateTime::from_timestamp(now.timestamp(), 0).unwrap_or(now)
+    }
+}
+
+impl Source for Opendatasoft {
+    fn poll(&mut self) -> Result<Option<Snapshot>> {
+        self.snapshot().map(Some)
+    }
+
+    fn next_due(&self) -> Option<DateTime<Utc>> {
+        None
+    }
+
+    fn describe(&self) -> String {
+        format!("the live feed of {} ({})", self.endpoint, if self.api == Api::V2_1 { "v2.1" } else { "v1.0" })
+    }
+}
+
+/// The first `nrows` stations of Vélib' as they are now: the assignment's own function, with its live portal.
+///
+/// ```no_run
+/// for station in velib::ingest::get_velib_data(5)? {
+///     println!("{} {:?}", station.station_code, station.docks_available);
+/// }
+/// # Ok::<(), velib::Error>(())
+/// ```
+pub fn get_velib_data(nrows: usize) -> Result<Vec<StationStatus>> {
+    Ok(Opendatasoft::new(Api::default())?.rows(nrows)?.readings)
+}
+
+/// One station of Vélib' as it is now, as a map from the portal's field names to values.
+pub fn get_station(code: &StationCode) -> Result<BTreeMap<String, Value>> {
+    Ok(Opendatasoft::new(Api::default())?.station(code)?.to_map())
+}
