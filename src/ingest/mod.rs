@@ -12,4 +12,4 @@ pub use clock::{Clock, SystemClock, VirtualClock};
 pub use dedupe::{Dedupe, REMEMBERED_PER_STATION};
 pub use http::{Http, HttpSettings};
 pub use opendatasoft::{Api, DATASET, Opendatasoft, get_station, get_velib_data};
-pub use snapshot::{SetAside, Snapshot, Source};
+pub use snapshot::{SetAside, SetAsideFile, Snapshot, Source};

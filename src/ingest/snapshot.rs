@@ -2,10 +2,13 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use crate::error::{Place, Result};
+use crate::error::{Error, Place, Result};
 use crate::station::StationStatus;
 
 /// Where readings come from: the live portal, a recording, a simulation.
@@ -57,9 +60,55 @@ pub struct SetAside {
     pub raw: String,
 }
 
+impl SetAside {
+    fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({"place": self.place.to_string(), "reason": self.reason, "raw": self.raw})
+    }
+}
+
 impl fmt::Display for SetAside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}: {}", self.place, self.reason, self.raw)
+    }
+}
+
+/// A file that keeps the records set aside, one JSON object `{place, reason, raw}` a line; made when the first one comes.
+#[derive(Debug)]
+pub struct SetAsideFile {
+    path: PathBuf,
+    kept: u64,
+}
+
+impl SetAsideFile {
+    /// Keeps what is set aside at the end of `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), kept: 0 }
+    }
+
+    /// Appends records and brings them to the disk.
+    pub fn keep(&mut self, records: &[SetAside]) -> Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let lines: String = records.iter().map(|record| format!("{}\n", record.to_json())).collect();
+        let append = || {
+            let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+            file.write_all(lines.as_bytes())?;
+            file.sync_data()
+        };
+        append().map_err(|error| Error::io(&self.path, &error))?;
+        self.kept += records.len() as u64;
+        Ok(())
+    }
+
+    /// How many records were appended.
+    pub fn kept(&self) -> u64 {
+        self.kept
+    }
+
+    /// Where they are.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 }
 
@@ -84,5 +133,20 @@ mod tests {
         let place = Place::Url("http://x".into());
         snapshot.set_aside.push(SetAside { place, reason: "no station code".into(), raw: "{}".into() });
         assert!(!snapshot.is_complete());
+    }
+
+    #[test]
+    fn what_is_set_aside_is_kept_whole_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = SetAsideFile::new(folder.path().join("aside.jsonl"));
+        file.keep(&[]).unwrap();
+        assert!(!file.path().exists());
+        let record = |raw: &str| SetAside { place: Place::line("a.csv", 7), reason: "torn".into(), raw: raw.into() };
+        file.keep(&[record("1,2"), record("a\nb")]).unwrap();
+        file.keep(&[record("3")]).unwrap();
+        let lines = std::fs::read_to_string(file.path()).unwrap();
+        assert_eq!((lines.lines().count(), file.kept()), (3, 3));
+        let second: serde_json::Value = serde_json::from_str(lines.lines().nth(1).unwrap()).unwrap();
+        assert_eq!((&second["place"], &second["raw"]), (&"a.csv:7".into(), &"a\nb".into()));
     }
 }

@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Holds the examples to the recorded history of 2022. Usage: real_history.py SHARED (from the clone's top; VELIB_KAFKA set)."""
+import csv, json, math, os, subprocess, sys, tempfile, time, urllib.request
+from pathlib import Path
+
+SHARED = Path(sys.argv[1]).resolve()
+HISTORY, PARQUET = SHARED / "data/velib-2022.csv.xz", SHARED / "data/velib-2022.parquet"
+KAFKA = os.environ["VELIB_KAFKA"]
+
+
+def example(name, *options, status=0):
+    """Runs an example, with its output as text; fails unless it exits as expected."""
+    command = ["cargo", "run", "-q", "--example", name, "--", *map(str, options)]
+    started = time.monotonic()
+    ended = subprocess.run(command, capture_output=True, text=True)
+    print(f"  $ {' '.join(command[4:])}  [{time.monotonic() - started:.1f} s]", flush=True)
+    assert ended.returncode == status, f"exit {ended.returncode}:\n{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}"
+    return ended.stdout
+
+
+def ask(address, path):
+    with urllib.request.urlopen(address + path) as answer:
+        return json.load(answer)
+
+
+class Portal:
+    """The stand-in for the portal, on a free port of loopback."""
+
+    def __enter__(self):
+        command = [sys.executable, SHARED / "tools/opendata_server.py", HISTORY, "--port", "0"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        return self.process.stdout.readline().strip()
+
+    def __exit__(self, *_):
+        self.process.kill()
+
+
+def both_interfaces_bring_every_station():
+    with Portal() as address:
+        counted = {}
+        for api in ("v2.1", "v1.0"):
+            poll = json.loads(example("part1_fetch", "--endpoint", address, "--api", api, "--rows", 10000, "--json"))
+            assert poll["distinct"] == poll["counted"] == len({s["stationcode"] for s in poll["stations"]}), poll
+            counted[api] = poll["distinct"]
+        station = json.loads(example("part1_fetch", "--endpoint", address, "--station", "16107", "--json"))
+        assert station["stationcode"] == "16107" and station["capacity"] == 35, station
+        print(f"both interfaces: {counted} distinct stations, as many as the portal counts")
+
+
+def twenty_polls_reach_the_csv_once_each(folder):
+    topic, out = f"ci-{os.getpid()}-{int(time.time())}", folder / "collected.csv"
+    with Portal() as address:
+        for _ in range(20):
+            example("part1_fetch", "--endpoint", address, "--publish", "--brokers", KAFKA, "--topic", topic, "--polls", 1)
+            ask(address, "/__next")
+        served = {(code, due.replace("+00:00", "Z")) for code, due in ask(address, "/__served")}
+    example("part3_collect", "--brokers", KAFKA, "--topic", topic, "--out", out, "--until-end")
+    with open(out, encoding="utf-8", newline="") as file:
+        rows = [(row["stationcode"], row["duedate"]) for row in csv.DictReader(file)]
+    assert len(rows) == len(set(rows)), f"{len(rows) - len(set(rows))} rows are there twice"
+    assert set(rows) == served, f"{len(served - set(rows))} missing, {len(set(rows) - served)} extra"
+    print(f"20 polls through Kafka: {len(rows)} rows in the CSV, the same set as the portal served")
+
+
+def close(a, b):
+    return a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12))
+
+
+def differences(ours, theirs, place=""):
+    if isinstance(theirs, dict):
+        return [d for key in theirs for d in differences(ours.get(key), theirs[key], f"{place}.{key}")]
+    if isinstance(theirs, list):
+        if len(ours) != len(theirs):
+            return [f"{place}: {len(ours)} against {len(theirs)}"]
+        return [d for i, (a, b) in enumerate(zip(ours, theirs)) for d in differences(a, b, f"{place}[{i}]")]
+    return [] if close(ours, theirs) else [f"{place}: {ours} against {theirs}"]
+
+
+def batch_statistics_agree_with_python():
+    reference = [sys.executable, "tests/reference/batch_reference.py", str(PARQUET)]
+    theirs = json.loads(subprocess.run(reference, capture_output=True, text=True, check=True).stdout)
+    both = {}
+    for engine in ("dataframe", "sql"):
+        both[engine] = json.loads(example("part3_stats", "--data", PARQUET, "--engine", engine, "--json"))["statistics"]
+        wrong = differences(both[engine], theirs)
+        assert not wrong, f"{engine}: {len(wrong)} differ from Python's polars: {wrong[:5]}"
+    assert not differences(both["dataframe"], both["sql"]) and not differences(both["sql"], both["dataframe"])
+    print(f"batch: {len(theirs['stations'])} stations and {len(theirs['communes'])} communes, DataFrame = SQL = Python's polars")
+
+
+def forecast_meets_the_reference(folder):
+    split, rule = "2022-05-26T00:00:00Z", ["--horizon", "60", "--tolerance", "20"]
+    for model, most_brier, least_precision in (("calibrated", None, None), ("logistic", 0.01507, 0.39)):
+        predictions, scores = folder / f"{model}.csv", folder / f"{model}.json"
+        told = json.loads(example("part4_train", "--pooled", "--data", PARQUET, "--split", split, "--horizon", "60m",
+                                  "--tolerance", "20m", "--model", model, "--predictions", predictions,
+                                  "--out", folder / model, "--json"))
+        command = [sys.executable, SHARED / "tools/forecast_reference.py", "score", PARQUET, "--split", split, *rule,
+                   "--predictions", predictions, "--json", scores]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        score = json.loads(scores.read_text())
+        got, base = score["predictions"], score["calibrated_persistence"]
+        print(f"forecast, {model}: {json.dumps(got)}")
+        assert score["missing"] == score["extra"] == 0, score
+        assert f"{base['brier']:.5f}" == "0.01507", base
+        ours = told["test"][model]
+        for name, theirs in (("brier", got["brier"]), ("average_precision", got["ap"]), ("auc", got["auc"])):
+            assert math.isclose(ours[name], theirs, rel_tol=1e-4), f"{name}: {ours[name]} against {theirs}"
+        if model == "calibrated":
+            assert math.isclose(got["brier"], base["brier"], rel_tol=1e-9), (got, base)
+        else:
+            assert got["brier"] < most_brier and got["ap"] >= least_precision, got
+
+
+with tempfile.TemporaryDirectory() as temporary:
+    folder = Path(temporary)
+    both_interfaces_bring_every_station()
+    twenty_polls_reach_the_csv_once_each(folder)
+    batch_statistics_agree_with_python()
+    forecast_meets_the_reference(folder)
+print("4 passed, 0 failed")
