@@ -4,8 +4,10 @@
 
 mod clock;
 mod dedupe;
+mod recording;
 mod snapshot;
 
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use dedupe::{Dedupe, REMEMBERED_PER_STATION};
+pub use recording::{Recording, Replay};
 pub use snapshot::{SetAside, Snapshot, Source};
