@@ -1,6 +1,8 @@
 //! A recording as Parquet, as polars, pandas and Arrow write it.
 
+use std::fmt::Display;
 use std::fs::File;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,16 +21,9 @@ use crate::ingest::SetAside;
 
 /// Adds the rows of a Parquet file to the recording.
 pub(super) fn read(path: &Path, file: File, names: &mut Names, into: &mut Recording) -> Result<()> {
-    let not_parquet = |error: PolarsError| {
-        Error::new(ErrorKind::Data, format!("not a whole Parquet file: {error}"))
-            .at(Place::file(path))
-            .way_out("fetch or write it again")
-    };
-    let mut reader = ParquetReader::new(file);
-    let layout = prepare(&mut reader, path).map_err(not_parquet)??;
-    let wanted = Column::ALL.into_iter().filter(|&column| layout[column as usize].is_some());
-    let wanted = wanted.map(|column| column.name().to_owned()).collect();
-    let frame = reader.with_columns(Some(wanted)).set_rechunk(true).finish().map_err(not_parquet)?;
+    // Polars asserts some of what a file says of itself; a damaged one must end in an error here, not in a panic.
+    let decoded = panic::catch_unwind(AssertUnwindSafe(|| decode(path, file)));
+    let (layout, frame) = decoded.unwrap_or_else(|_| Err(damaged(path, "its pages contradict each other")))?;
     let rows = frame.height();
     let table = Table::new(path, &layout, &frame)?;
     into.readings.reserve(rows);
@@ -44,27 +39,39 @@ pub(super) fn read(path: &Path, file: File, names: &mut Names, into: &mut Record
     Ok(())
 }
 
-/// Finds the columns, and refuses a type that cannot be read before any cell is. A column of nulls only is left out.
+/// Finds the columns, refuses a type that cannot be read, and decodes those that are there. A column of nulls only is
+/// left out of both.
 ///
 /// The cells are read by Parquet's own types, not by those that the writing library noted besides: so the categories of
 /// pandas and polars are the texts that they stand for. Only the note tells that a column is of nulls only.
-fn prepare(reader: &mut ParquetReader<File>, path: &Path) -> PolarsResult<Result<Layout>> {
-    let mut metadata = reader.get_metadata()?.as_ref().clone();
-    let noted = infer_schema(&metadata)?;
+fn decode(path: &Path, file: File) -> Result<(Layout, DataFrame)> {
+    let fail = |error: PolarsError| damaged(path, error);
+    let mut reader = ParquetReader::new(file);
+    let mut metadata = reader.get_metadata().map_err(fail)?.as_ref().clone();
+    let noted = infer_schema(&metadata).map_err(fail)?;
     metadata.key_value_metadata = None;
     reader.set_metadata(Arc::new(metadata));
-    let schema = reader.schema()?;
+    let schema = reader.schema().map_err(fail)?;
     let present: Vec<_> = schema.iter_names().map(|name| name.as_str()).collect();
-    Ok(row::layout(path, &present).and_then(|mut layout| {
-        for column in Column::ALL {
-            match (noted.get(column.name()), schema.get(column.name())) {
-                (Some(noted), _) if *noted.dtype() == ArrowDataType::Null => layout[column as usize] = None,
-                (_, Some(field)) => check(column, field.dtype()).map_err(|error| error.at(Place::file(path)))?,
-                _ => {}
-            }
+    let mut layout = row::layout(path, &present)?;
+    let mut wanted = Vec::new();
+    for column in Column::ALL {
+        let Some(field) = schema.get(column.name()) else { continue };
+        if noted.get(column.name()).is_some_and(|noted| *noted.dtype() == ArrowDataType::Null) {
+            layout[column as usize] = None;
+        } else {
+            check(column, field.dtype()).map_err(|error| error.at(Place::file(path)))?;
+            wanted.push(column.name().to_owned());
         }
-        Ok(layout)
-    }))
+    }
+    let frame = reader.with_columns(Some(wanted)).set_rechunk(true).finish().map_err(fail)?;
+    Ok((layout, frame))
+}
+
+fn damaged(path: &Path, why: impl Display) -> Error {
+    Error::new(ErrorKind::Data, format!("not a whole Parquet file: {why}"))
+        .at(Place::file(path))
+        .way_out("fetch or write it again")
 }
 
 /// Whether a column of this type can be read.
@@ -153,11 +160,7 @@ impl ParquetRow<'_> {
         cells.collect::<Vec<_>>().join(", ")
     }
 
-    fn known<T, V: std::fmt::Display + Copy>(
-        column: Column,
-        value: Option<V>,
-        read: impl FnOnce(V) -> Option<T>,
-    ) -> Cell<T> {
+    fn known<T, V: Display + Copy>(column: Column, value: Option<V>, read: impl FnOnce(V) -> Option<T>) -> Cell<T> {
         value.map(|value| read(value).ok_or_else(|| row::unreadable(column, value))).transpose()
     }
 }
@@ -368,5 +371,19 @@ mod tests {
         }
         let (folder, path) = write(with([]).clear());
         assert!(error(&folder, &path).starts_with("a.parquet: no row stands"));
+    }
+
+    #[test]
+    fn no_damage_makes_it_panic() {
+        let (folder, path) = write(with([]));
+        let whole = fs::read(&path).unwrap();
+        for place in (0..whole.len()).step_by(5) {
+            let mut damaged = whole.clone();
+            damaged[place] ^= 0xff;
+            fs::write(&path, damaged).unwrap();
+            if Recording::read(&[&path]).is_err() {
+                assert!(error(&folder, &path).starts_with("a.parquet"));
+            }
+        }
     }
 }
