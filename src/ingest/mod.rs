@@ -1,15 +1,21 @@
 //! Part 1: sources of readings.
 //!
-//! Every source answers with [`Snapshot`]s through the one trait [`Source`].
+//! Every source answers with [`Snapshot`]s through the one trait [`Source`]: the live portal ([`Opendatasoft`]), a file
+//! recorded earlier ([`Recording`]) and a network that is simulated ([`SimulatedNetwork`]). [`Dedupe`] tells which
+//! readings were seen before.
 
 mod clock;
 mod dedupe;
 mod http;
 mod opendatasoft;
+mod recording;
+mod simulate;
 mod snapshot;
 
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use dedupe::{Dedupe, REMEMBERED_PER_STATION};
 pub use http::{Http, HttpSettings};
 pub use opendatasoft::{Api, DATASET, Opendatasoft, get_station, get_velib_data};
+pub use recording::{Recording, Replay};
+pub use simulate::{Closure, Profile, Rates, SimulatedNetwork, SimulatedStation, SimulationConfig};
 pub use snapshot::{SetAside, SetAsideFile, Snapshot, Source};
