@@ -80,7 +80,7 @@ impl Consumer {
         let client: BaseConsumer<Membership> = config
             .create_with_context(Membership::default())
             .map_err(|error| broker.failed("no client to read with", &error))?;
-        let partitions = broker.existing(&client.client(), topic)?;
+        let partitions = broker.existing(client.client(), topic)?;
         let embedded = match broker.gate() {
             Some(gate) => Some(Embedded::start(&client, broker, topic, partitions, gate)?),
             None => {
@@ -128,7 +128,7 @@ impl Consumer {
                     false
                 }
                 Some(Err(error)) => {
-                    self.bear(error)?;
+                    self.bear(&error)?;
                     true
                 }
                 None => true,
@@ -194,7 +194,7 @@ impl Consumer {
     }
 
     /// What the library mends by itself is borne for a while; everything else ends the reading.
-    fn bear(&mut self, error: KafkaError) -> Result<()> {
+    fn bear(&mut self, error: &KafkaError) -> Result<()> {
         use RDKafkaErrorCode::{
             AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve, UnknownTopicOrPartition,
         };
@@ -336,5 +336,141 @@ impl Embedded {
 impl Drop for Embedded {
     fn drop(&mut self) {
         self.gate.consumer_goes();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::{Broker, Publisher, Sink as _, TopicSettings, ensure_topic};
+    use crate::station::StationCode;
+    use chrono::DateTime;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn broker() -> Broker {
+        let broker = Broker::embedded().unwrap();
+        ensure_topic(&broker, &TopicSettings::named("velib")).unwrap();
+        broker
+    }
+
+    fn publish(broker: &Broker, seconds: std::ops::Range<i64>) {
+        let reading = |second: i64| {
+            let at = DateTime::from_timestamp(second, 0).unwrap();
+            StationStatus::unknown(StationCode::new(&(second % 7).to_string()).unwrap(), at, at)
+        };
+        let readings: Vec<_> = seconds.map(reading).collect();
+        Publisher::new(broker.handle(), "velib").unwrap().publish(&readings).unwrap();
+    }
+
+    fn seconds(batch: &Batch) -> Vec<i64> {
+        let mut seconds: Vec<i64> = batch.readings.iter().map(|one| one.last_reported.timestamp()).collect();
+        seconds.sort_unstable();
+        seconds
+    }
+
+    /// All batches until the end, and what was in them.
+    fn until_end(consumer: &mut Consumer, max: usize) -> (Vec<Batch>, Vec<i64>) {
+        let mut batches = Vec::new();
+        loop {
+            batches.push(consumer.next_batch(max, SECOND).unwrap());
+            if batches.last().unwrap().at_end {
+                let mut all: Vec<i64> = batches.iter().flat_map(seconds).collect();
+                all.sort_unstable();
+                return (batches, all);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_acknowledged_does_not_come_again_and_what_is_not_does() {
+        let broker = broker();
+        publish(&broker, 0..100);
+        let mut first = Consumer::new(broker.handle(), "velib", "test").unwrap();
+        let done = first.next_batch(30, SECOND).unwrap();
+        let acknowledged = seconds(&done);
+        assert!((1..=30).contains(&acknowledged.len()), "{}", acknowledged.len());
+        first.acknowledge(done).unwrap();
+        assert!(!first.next_batch(30, SECOND).unwrap().readings.is_empty());
+        drop(first);
+
+        let (batches, again) = until_end(&mut Consumer::new(broker.handle(), "velib", "test").unwrap(), 1_000);
+        let expected: Vec<i64> = (0..100).filter(|second| !acknowledged.contains(second)).collect();
+        assert_eq!(again, expected);
+        drop(batches);
+        let (_, other_group) = until_end(&mut Consumer::new(broker.handle(), "velib", "other").unwrap(), 1_000);
+        assert_eq!(other_group, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn batches_stay_within_their_size_and_hold_each_station_in_order() {
+        let broker = broker();
+        publish(&broker, 0..500);
+        let (batches, all) = until_end(&mut Consumer::new(broker.handle(), "velib", "test").unwrap(), 64);
+        assert!(batches.iter().all(|batch| batch.messages() <= 64));
+        assert_eq!(all, (0..500).collect::<Vec<_>>());
+        let mut last = BTreeMap::new();
+        for reading in batches.iter().flat_map(|batch| &batch.readings) {
+            let before = last.insert(reading.station_code.clone(), reading.last_reported);
+            assert!(before < Some(reading.last_reported));
+        }
+    }
+
+    #[test]
+    fn the_end_is_the_end_only_when_nobody_publishes_any_more() {
+        let broker = broker();
+        let publisher = Publisher::new(broker.handle(), "velib").unwrap();
+        let mut consumer = Consumer::new(broker.handle(), "velib", "test").unwrap();
+        let quiet = consumer.next_batch(10, Duration::from_millis(50)).unwrap();
+        assert_eq!((quiet.messages(), quiet.at_end), (0, false));
+        consumer.acknowledge(quiet).unwrap();
+        drop(publisher);
+        assert!(until_end(&mut consumer, 10).1.is_empty());
+        publish(&broker, 0..5);
+        assert_eq!(until_end(&mut consumer, 10).1, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_message_that_is_no_reading_is_set_aside_with_its_place_and_acknowledged_with_the_rest() {
+        let broker = broker();
+        publish(&broker, 0..3);
+        let raw: BaseProducer = broker.handle().config().create().unwrap();
+        raw.send(BaseRecord::<str, str>::to("velib").partition(2).key("16107").payload("<html>")).unwrap();
+        raw.send(BaseRecord::<str, str>::to("velib").partition(1).key("16107")).unwrap();
+        raw.flush(SECOND * 5).unwrap();
+        let mut consumer = Consumer::new(broker.handle(), "velib", "test").unwrap();
+        let (batches, all) = until_end(&mut consumer, 10);
+        assert_eq!(all, [0, 1, 2]);
+        let mut aside: Vec<_> = batches.iter().flat_map(|batch| &batch.set_aside).collect();
+        aside.sort_by_key(|aside| aside.raw.len());
+        assert_eq!((aside.len(), aside[0].reason.as_str()), (2, "the message has no value"));
+        assert_eq!(aside[1].raw, "<html>");
+        assert!(matches!(&aside[1].place, Place::Message { topic, partition: 2, .. } if topic == "velib"));
+        batches.into_iter().for_each(|batch| consumer.acknowledge(batch).unwrap());
+        drop(consumer);
+        let mut again = Consumer::new(broker.handle(), "velib", "test").unwrap();
+        assert_eq!(again.next_batch(10, SECOND).unwrap().messages(), 0);
+    }
+
+    #[test]
+    fn a_topic_that_is_not_there_and_a_group_without_a_name_are_said_at_once() {
+        let broker = broker();
+        let error = Consumer::new(broker.handle(), "none", "test").err().unwrap();
+        assert!(error.to_string().starts_with("topic none: there is no such topic on Kafka at 127.0.0.1:"), "{error}");
+        assert!(error.to_string().ends_with("; publish to it first, or check --topic"), "{error}");
+        assert_eq!(Consumer::new(broker.handle(), "velib", "").err().unwrap().kind(), ErrorKind::Usage);
+    }
+
+    #[test]
+    fn a_broker_that_goes_away_is_an_error_when_patience_ends() {
+        let broker = broker();
+        let publisher = Publisher::new(broker.handle(), "velib").unwrap();
+        let mut consumer = Consumer::new(broker.handle(), "velib", "test").unwrap();
+        consumer.patience = Duration::from_millis(200);
+        broker.cluster().unwrap().broker_down(-1).unwrap();
+        let error = consumer.next_batch(10, SECOND * 60).unwrap_err();
+        assert!(error.message().starts_with("the broker has gone away: "), "{error}");
+        drop(publisher);
     }
 }

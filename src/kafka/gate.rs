@@ -69,7 +69,6 @@ impl Gate {
         self.update(|state| state.bytes = state.bytes.saturating_sub(bytes));
     }
 
-    /// A publisher or a consumer comes or goes.
     pub(super) fn publisher_comes(&self) {
         self.update(|state| state.publishers += 1);
     }

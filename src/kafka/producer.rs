@@ -28,7 +28,10 @@ pub trait Sink {
     fn publish(&mut self, readings: &[StationStatus]) -> Result<usize>;
 }
 
-/// Publishes readings to one topic.
+/// Publishes readings to one topic: keyed by station, with the event time for a timestamp.
+///
+/// An event time of 1970-01-01T00:00:00Z, which some feeds send for "never", cannot be told from none in the library's
+/// call: such a message bears the time of publishing. Its value says what the feed said.
 pub struct Publisher {
     producer: ThreadedProducer<Deliveries>,
     topic: String,
@@ -46,7 +49,8 @@ impl Publisher {
         config
             .set("enable.idempotence", "true")
             .set("acks", "all")
-            .set("compression.type", "lz4")
+            // Inside one process there is nothing to save, and the gate's count is what the embedded broker holds.
+            .set("compression.type", if broker.gate().is_some() { "none" } else { "lz4" })
             .set("linger.ms", "1")
             .set("message.timeout.ms", delivery.as_millis().to_string());
         let gate = broker.gate().cloned();
@@ -175,5 +179,58 @@ impl ProducerContext for Deliveries {
                 self.settle(bytes, Some(error.clone()));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::{Broker, TopicSettings, ensure_topic};
+    use crate::station::StationCode;
+    use chrono::DateTime;
+
+    fn readings(count: i64) -> Vec<StationStatus> {
+        let reading = |second| {
+            let at = DateTime::from_timestamp(second, 0).unwrap();
+            StationStatus::unknown(StationCode::new("16107").unwrap(), at, at)
+        };
+        (0..count).map(reading).collect()
+    }
+
+    #[test]
+    fn what_is_not_delivered_is_an_error_that_says_how_much_was() {
+        let broker = Broker::embedded().unwrap();
+        ensure_topic(&broker, &TopicSettings::named("velib")).unwrap();
+        let mut publisher = Publisher::with(broker.handle(), "velib", Duration::from_secs(4)).unwrap();
+        assert_eq!(publisher.publish(&readings(3)).unwrap(), 3);
+        assert_eq!(publisher.publish(&[]).unwrap(), 0);
+        let before = format!("{:?}", broker.handle().gate());
+        broker.cluster().unwrap().broker_down(-1).unwrap();
+        let error = publisher.publish(&readings(2)).unwrap_err();
+        assert_eq!((error.kind(), error.place()), (ErrorKind::Kafka, Some(&Place::Topic("velib".into()))));
+        assert!(error.message().starts_with("0 of 2 readings were acknowledged: "), "{error}");
+        assert_eq!(format!("{:?}", broker.handle().gate()), before, "what was not delivered takes no room");
+    }
+
+    #[test]
+    fn a_topic_that_is_not_there_is_named_before_anything_is_sent() {
+        let broker = Broker::embedded().unwrap();
+        let error = Publisher::new(broker.handle(), "velib").err().unwrap();
+        assert!(error.to_string().starts_with("topic velib: there is no such topic on Kafka at "), "{error}");
+        assert!(broker.handle().gate().unwrap().publishers_are_gone());
+    }
+
+    #[test]
+    fn publishing_where_nobody_reads_ends_with_an_error_instead_of_a_wait() {
+        let broker = Broker::embedded().unwrap();
+        ensure_topic(&broker, &TopicSettings::named("velib")).unwrap();
+        drop(crate::kafka::Consumer::new(broker.handle(), "velib", "test").unwrap());
+        let mut publisher = Publisher::new(broker.handle(), "velib").unwrap();
+        let error = publisher.publish(&readings(20_000)).unwrap_err();
+        assert!(
+            error.message().contains(" of 20000 readings were acknowledged: the embedded broker is full"),
+            "{error}"
+        );
+        assert!(!error.message().starts_with("0 of"), "{error}");
     }
 }

@@ -73,3 +73,39 @@ fn remember(seen: &mut Dedupe, message: &BorrowedMessage<'_>) {
         seen.insert(&code, time);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::{Broker, Publisher, Sink as _, TopicSettings, ensure_topic};
+    use crate::station::StationStatus;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
+    #[test]
+    fn a_topic_that_is_not_there_or_is_empty_holds_nothing() {
+        let broker = Broker::embedded().unwrap();
+        assert!(seen_in_topic(broker.handle(), "velib").unwrap().is_empty());
+        ensure_topic(&broker, &TopicSettings::named("velib")).unwrap();
+        assert!(seen_in_topic(broker.handle(), "velib").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_was_published_is_seen_and_nothing_else() {
+        let broker = Broker::embedded().unwrap();
+        ensure_topic(&broker, &TopicSettings::named("velib")).unwrap();
+        let reading = |second: i64| {
+            let at = DateTime::from_timestamp_millis(1_652_350_000_000 + second * 1_000).unwrap();
+            StationStatus::unknown(StationCode::new(&(second % 9).to_string()).unwrap(), at, at)
+        };
+        let readings: Vec<_> = (0..500).map(reading).collect();
+        Publisher::new(broker.handle(), "velib").unwrap().publish(&readings).unwrap();
+        let foreign: BaseProducer = broker.handle().config().create().unwrap();
+        foreign.send(BaseRecord::<[u8], str>::to("velib").key(&[0xff, 0xfe]).payload("not ours")).unwrap();
+        foreign.send(BaseRecord::<str, str>::to("velib").payload("nor this")).unwrap();
+        foreign.flush(Duration::from_secs(5)).unwrap();
+
+        let seen = seen_in_topic(broker.handle(), "velib").unwrap();
+        assert_eq!(seen.len(), 500);
+        assert!(readings.iter().all(|reading| seen.contains(reading)) && !seen.contains(&reading(500)));
+    }
+}
