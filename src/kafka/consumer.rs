@@ -1,0 +1,476 @@
+//! The consumer: batches of readings, and commits of exactly what its caller is done with.
+//!
+//! Delivery is at least once. What was read and not acknowledged comes again: to the same group after a restart, or to
+//! another of its members after a rebalance. From a real Kafka the partitions are shared among the members of a group. On
+//! the embedded broker there is one consumer, which takes all of them (its rebalance would only cost three seconds).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{Message as _, Offset, TopicPartitionList};
+
+use super::broker::{ANSWER, BrokerHandle};
+use super::gate::Gate;
+use super::message::{parse, set_aside};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::ingest::SetAside;
+use crate::station::StationStatus;
+
+/// A batch ends when no further message came for so long.
+const LULL: Duration = Duration::from_millis(5);
+
+/// How long brokers may be away before it is an error.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often the embedded broker is asked whether its publisher has finished.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// Reads the readings of one topic as a member of a group.
+pub struct Consumer {
+    client: BaseConsumer<Membership>,
+    broker: BrokerHandle,
+    topic: String,
+    /// The assignment that all below belongs to.
+    epoch: u64,
+    ended: BTreeSet<i32>,
+    embedded: Option<Embedded>,
+    away_since: Option<Instant>,
+    patience: Duration,
+}
+
+/// What was read in one go.
+#[derive(Debug)]
+pub struct Batch {
+    /// The readings, in order within each station.
+    pub readings: Vec<StationStatus>,
+    /// The messages that are no readings. Acknowledged with the others.
+    pub set_aside: Vec<SetAside>,
+    /// Whether everything was read: each partition of this consumer to its end. On the embedded broker also that nobody
+    /// publishes any more; on a real one somebody may.
+    pub at_end: bool,
+    next: BTreeMap<i32, i64>,
+    bytes: usize,
+    epoch: u64,
+}
+
+impl Consumer {
+    /// Joins `group` to read `topic`, from what the group acknowledged last; a new group from the beginning.
+    pub fn new(broker: &BrokerHandle, topic: &str, group: &str) -> Result<Self> {
+        if group.is_empty() {
+            return Err(Error::usage("--group", "the consumer group needs a name"));
+        }
+        let mut config = broker.config();
+        config
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("enable.partition.eof", "true")
+            .set("fetch.queue.backoff.ms", "50");
+        if broker.gate().is_some() {
+            // The embedded broker answers a fetch that found nothing only when this time is over, come what may.
+            config.set("fetch.wait.max.ms", "5");
+        }
+        let client: BaseConsumer<Membership> = config
+            .create_with_context(Membership::default())
+            .map_err(|error| broker.failed("no client to read with", &error))?;
+        let partitions = broker.existing(client.client(), topic)?;
+        let embedded = match broker.gate() {
+            Some(gate) => Some(Embedded::start(&client, broker, topic, partitions, gate)?),
+            None => {
+                client.subscribe(&[topic]).map_err(|error| broker.failed("the group could not be joined", &error))?;
+                None
+            }
+        };
+        Ok(Self {
+            client,
+            broker: broker.clone(),
+            topic: topic.to_owned(),
+            epoch: 0,
+            ended: BTreeSet::new(),
+            embedded,
+            away_since: None,
+            patience: PATIENCE,
+        })
+    }
+
+    /// The next readings: waits up to `timeout` for the first, then takes what is there, at most `max` messages. Returns
+    /// at once when the end is reached, and an empty batch when the time is over.
+    ///
+    /// On the embedded broker acknowledge before asking for more: its publisher waits for that.
+    pub fn next_batch(&mut self, max: usize, timeout: Duration) -> Result<Batch> {
+        let deadline = Instant::now() + timeout;
+        let mut batch = Batch::new(self.epoch);
+        let was_at_end = self.at_end()?;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let wait = if batch.messages() > 0 { LULL.min(left) } else { left };
+            let wait = if self.embedded.is_some() { wait.min(GLANCE) } else { wait };
+            let quiet = match self.client.poll(wait) {
+                Some(Ok(message)) => {
+                    self.away_since = None;
+                    self.ended.remove(&message.partition());
+                    if let Some(embedded) = &mut self.embedded {
+                        embedded.next.insert(message.partition(), message.offset() + 1);
+                    }
+                    batch.push(&message);
+                    false
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    self.away_since = None;
+                    self.ended.insert(partition);
+                    false
+                }
+                Some(Err(error)) => {
+                    self.bear(&error)?;
+                    true
+                }
+                None => true,
+            };
+            if self.reassigned() {
+                // Nothing of this was handed out: it comes again, to whoever it belongs to now.
+                batch = Batch::new(self.epoch);
+            }
+            self.check_away()?;
+            batch.at_end = self.at_end()?;
+            let over = Instant::now() >= deadline || (quiet && batch.messages() > 0);
+            if over || batch.messages() >= max || (batch.at_end && !was_at_end) {
+                return Ok(batch);
+            }
+        }
+    }
+
+    /// Commits that all of `batch` is done with, and waits until the broker has noted it. Acknowledge batches in the order
+    /// they came; the last one stands for all before it.
+    pub fn acknowledge(&mut self, batch: Batch) -> Result<()> {
+        let Batch { next, bytes, epoch, .. } = batch;
+        if next.is_empty() {
+            return Ok(());
+        }
+        let again = "its readings come again";
+        if epoch != self.epoch {
+            return Err(self
+                .error(format!("the group was rebalanced before the batch was acknowledged: {again}"))
+                .way_out("acknowledge each batch before asking for the next"));
+        }
+        let mut offsets = TopicPartitionList::with_capacity(next.len());
+        for (partition, offset) in next {
+            offsets
+                .add_partition_offset(&self.topic, partition, Offset::Offset(offset))
+                .map_err(|error| self.error(format!("offset {offset} of partition {partition}: {error}")))?;
+        }
+        self.client
+            .commit(&offsets, CommitMode::Sync)
+            .map_err(|error| self.error(format!("a batch could not be acknowledged, {again}: {error}")))?;
+        if let Some(embedded) = &self.embedded {
+            embedded.gate.leave(bytes);
+        }
+        Ok(())
+    }
+
+    /// Whether everything was read, as [`Batch::at_end`] says.
+    fn at_end(&mut self) -> Result<bool> {
+        match &mut self.embedded {
+            Some(embedded) => embedded.at_end(&self.client, &self.broker, &self.topic),
+            None => Ok(self.client.context().lock().assigned.as_ref().is_some_and(|all| all.is_subset(&self.ended))),
+        }
+    }
+
+    /// Whether partitions were assigned or taken away since the last look.
+    fn reassigned(&mut self) -> bool {
+        let epoch = self.client.context().lock().epoch;
+        let changed = epoch != self.epoch;
+        if changed {
+            self.epoch = epoch;
+            self.ended.clear();
+        }
+        changed
+    }
+
+    /// What the library mends by itself is borne for a while; everything else ends the reading.
+    fn bear(&mut self, error: &KafkaError) -> Result<()> {
+        use RDKafkaErrorCode::{
+            AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve, UnknownTopicOrPartition,
+        };
+        match error.rdkafka_error_code() {
+            Some(AllBrokersDown | BrokerTransportFailure | OperationTimedOut | Resolve) => {
+                self.away_since.get_or_insert_with(Instant::now);
+                Ok(())
+            }
+            Some(UnknownTopicOrPartition) => Err(self.error("the topic is not there any more".to_owned())),
+            _ => Err(self.error(format!("it could not be read: {error}"))),
+        }
+    }
+
+    /// An error if the brokers have been away for too long and do not answer now either.
+    fn check_away(&mut self) -> Result<()> {
+        if self.away_since.is_some_and(|since| since.elapsed() >= self.patience) {
+            self.client.fetch_metadata(Some(&self.topic), self.patience.min(ANSWER)).map_err(|error| {
+                self.broker
+                    .failed("the broker has gone away", &error)
+                    .way_out("start again when it is back: what was acknowledged is not read twice")
+            })?;
+            self.away_since = None;
+        }
+        Ok(())
+    }
+
+    fn error(&self, message: String) -> Error {
+        Error::new(ErrorKind::Kafka, message).at(Place::Topic(self.topic.clone()))
+    }
+}
+
+impl Batch {
+    fn new(epoch: u64) -> Self {
+        Self { readings: Vec::new(), set_aside: Vec::new(), at_end: false, next: BTreeMap::new(), bytes: 0, epoch }
+    }
+
+    fn messages(&self) -> usize {
+        self.readings.len() + self.set_aside.len()
+    }
+
+    fn push(&mut self, message: &BorrowedMessage<'_>) {
+        let (partition, offset, value) = (message.partition(), message.offset(), message.payload());
+        self.next.insert(partition, offset + 1);
+        self.bytes += message.key_len() + message.payload_len();
+        match parse(value) {
+            Ok(reading) => self.readings.push(reading),
+            Err(reason) => {
+                let place = Place::Message { topic: message.topic().to_owned(), partition, offset };
+                self.set_aside.push(set_aside(value, place, reason));
+            }
+        }
+    }
+}
+
+/// Which partitions the group has given to this member.
+#[derive(Default)]
+struct Membership(Mutex<Assignment>);
+
+#[derive(Default)]
+struct Assignment {
+    epoch: u64,
+    assigned: Option<BTreeSet<i32>>,
+}
+
+impl Membership {
+    fn lock(&self) -> MutexGuard<'_, Assignment> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Membership {}
+
+impl ConsumerContext for Membership {
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let mut state = self.lock();
+        state.epoch += 1;
+        state.assigned = match rebalance {
+            Rebalance::Assign(all) => Some(all.elements().iter().map(|one| one.partition()).collect()),
+            Rebalance::Revoke(_) | Rebalance::Error(_) => None,
+        };
+    }
+}
+
+/// Reading from the embedded broker: its one consumer knows for each partition what it will read next.
+struct Embedded {
+    gate: Arc<Gate>,
+    next: BTreeMap<i32, i64>,
+    /// Where the partitions end, known when the publisher has finished.
+    ends: Option<BTreeMap<i32, i64>>,
+}
+
+impl Embedded {
+    fn start(
+        client: &BaseConsumer<Membership>,
+        broker: &BrokerHandle,
+        topic: &str,
+        partitions: i32,
+        gate: &Arc<Gate>,
+    ) -> Result<Self> {
+        let failed = |error: KafkaError| broker.failed(&format!("topic {topic} could not be opened"), &error);
+        let mut all = TopicPartitionList::new();
+        all.add_partition_range(topic, 0, partitions - 1);
+        let committed = client.committed_offsets(all, ANSWER).map_err(failed)?;
+        let (mut start, mut next) = (TopicPartitionList::new(), BTreeMap::new());
+        for one in committed.elements() {
+            let offset = match one.offset() {
+                Offset::Offset(offset) => offset,
+                _ => client.fetch_watermarks(topic, one.partition(), ANSWER).map_err(failed)?.0,
+            };
+            start.add_partition_offset(topic, one.partition(), Offset::Offset(offset)).map_err(failed)?;
+            next.insert(one.partition(), offset);
+        }
+        client.assign(&start).map_err(failed)?;
+        gate.consumer_comes();
+        Ok(Self { gate: Arc::clone(gate), next, ends: None })
+    }
+
+    fn at_end(&mut self, client: &BaseConsumer<Membership>, broker: &BrokerHandle, topic: &str) -> Result<bool> {
+        if !self.gate.publishers_are_gone() {
+            self.ends = None;
+            return Ok(false);
+        }
+        if self.ends.is_none() {
+            let end = |&partition: &i32| {
+                let watermarks = client.fetch_watermarks(topic, partition, ANSWER);
+                watermarks.map(|(_, high)| (partition, high))
+            };
+            let ends: std::result::Result<_, KafkaError> = self.next.keys().map(end).collect();
+            self.ends =
+                Some(ends.map_err(|error| broker.failed(&format!("the end of topic {topic} is unknown"), &error))?);
+        }
+        Ok(self
+            .ends
+            .as_ref()
+            .is_some_and(|ends| ends.iter().all(|(partition, end)| self.next.get(partition) >= Some(end))))
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.gate.consumer_goes();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::{Broker, Publisher, Sink as _, TopicSettings, ensure_topic};
+    use crate::station::StationCode;
+    use chrono::DateTime;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn broker() -> Broker {
+        let broker = Broker::embedded().unwrap();
+        ensure_topic(&broker, &TopicSettings::named("velib")).unwrap();
+        broker
+    }
+
+    fn publish(broker: &Broker, seconds: std::ops::Range<i64>) {
+        let reading = |second: i64| {
+            let at = DateTime::from_timestamp(second, 0).unwrap();
+            StationStatus::unknown(StationCode::new(&(second % 7).to_string()).unwrap(), at, at)
+        };
+        let readings: Vec<_> = seconds.map(reading).collect();
+        Publisher::new(broker.handle(), "velib").unwrap().publish(&readings).unwrap();
+    }
+
+    fn seconds(batch: &Batch) -> Vec<i64> {
+        let mut seconds: Vec<i64> = batch.readings.iter().map(|one| one.last_reported.timestamp()).collect();
+        seconds.sort_unstable();
+        seconds
+    }
+
+    /// All batches until the end, and what was in them.
+    fn until_end(consumer: &mut Consumer, max: usize) -> (Vec<Batch>, Vec<i64>) {
+        let mut batches = Vec::new();
+        loop {
+            batches.push(consumer.next_batch(max, SECOND).unwrap());
+            if batches.last().unwrap().at_end {
+                let mut all: Vec<i64> = batches.iter().flat_map(seconds).collect();
+                all.sort_unstable();
+                return (batches, all);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_acknowledged_does_not_come_again_and_what_is_not_does() {
+        let broker = broker();
+        publish(&broker, 0..100);
+        let mut first = Consumer::new(broker.handle(), "velib", "test").unwrap();
+        let done = first.next_batch(30, SECOND).unwrap();
+        let acknowledged = seconds(&done);
+        assert!((1..=30).contains(&acknowledged.len()), "{}", acknowledged.len());
+        first.acknowledge(done).unwrap();
+        assert!(!first.next_batch(30, SECOND).unwrap().readings.is_empty());
+        drop(first);
+
+        let (batches, again) = until_end(&mut Consumer::new(broker.handle(), "velib", "test").unwrap(), 1_000);
+        let expected: Vec<i64> = (0..100).filter(|second| !acknowledged.contains(second)).collect();
+        assert_eq!(again, expected);
+        drop(batches);
+        let (_, other_group) = until_end(&mut Consumer::new(broker.handle(), "velib", "other").unwrap(), 1_000);
+        assert_eq!(other_group, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn batches_stay_within_their_size_and_hold_each_station_in_order() {
+        let broker = broker();
+        publish(&broker, 0..500);
+        let (batches, all) = until_end(&mut Consumer::new(broker.handle(), "velib", "test").unwrap(), 64);
+        assert!(batches.iter().all(|batch| batch.messages() <= 64));
+        assert_eq!(all, (0..500).collect::<Vec<_>>());
+        let mut last = BTreeMap::new();
+        for reading in batches.iter().flat_map(|batch| &batch.readings) {
+            let before = last.insert(reading.station_code.clone(), reading.last_reported);
+            assert!(before < Some(reading.last_reported));
+        }
+    }
+
+    #[test]
+    fn the_end_is_the_end_only_when_nobody_publishes_any_more() {
+        let broker = broker();
+        let publisher = Publisher::new(broker.handle(), "velib").unwrap();
+        let mut consumer = Consumer::new(broker.handle(), "velib", "test").unwrap();
+        let quiet = consumer.next_batch(10, Duration::from_millis(50)).unwrap();
+        assert_eq!((quiet.messages(), quiet.at_end), (0, false));
+        consumer.acknowledge(quiet).unwrap();
+        drop(publisher);
+        assert!(until_end(&mut consumer, 10).1.is_empty());
+        publish(&broker, 0..5);
+        assert_eq!(until_end(&mut consumer, 10).1, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_message_that_is_no_reading_is_set_aside_with_its_place_and_acknowledged_with_the_rest() {
+        let broker = broker();
+        publish(&broker, 0..3);
+        let raw: BaseProducer = broker.handle().config().create().unwrap();
+        raw.send(BaseRecord::<str, str>::to("velib").partition(2).key("16107").payload("<html>")).unwrap();
+        raw.send(BaseRecord::<str, str>::to("velib").partition(1).key("16107")).unwrap();
+        raw.flush(SECOND * 5).unwrap();
+        let mut consumer = Consumer::new(broker.handle(), "velib", "test").unwrap();
+        let (batches, all) = until_end(&mut consumer, 10);
+        assert_eq!(all, [0, 1, 2]);
+        let mut aside: Vec<_> = batches.iter().flat_map(|batch| &batch.set_aside).collect();
+        aside.sort_by_key(|aside| aside.raw.len());
+        assert_eq!((aside.len(), aside[0].reason.as_str()), (2, "the message has no value"));
+        assert_eq!(aside[1].raw, "<html>");
+        assert!(matches!(&aside[1].place, Place::Message { topic, partition: 2, .. } if topic == "velib"));
+        batches.into_iter().for_each(|batch| consumer.acknowledge(batch).unwrap());
+        drop(consumer);
+        let mut again = Consumer::new(broker.handle(), "velib", "test").unwrap();
+        assert_eq!(again.next_batch(10, SECOND).unwrap().messages(), 0);
+    }
+
+    #[test]
+    fn a_topic_that_is_not_there_and_a_group_without_a_name_are_said_at_once() {
+        let broker = broker();
+        let error = Consumer::new(broker.handle(), "none", "test").err().unwrap();
+        assert!(error.to_string().starts_with("topic none: there is no such topic on Kafka at 127.0.0.1:"), "{error}");
+        assert!(error.to_string().ends_with("; publish to it first, or check --topic"), "{error}");
+        assert_eq!(Consumer::new(broker.handle(), "velib", "").err().unwrap().kind(), ErrorKind::Usage);
+    }
+
+    #[test]
+    fn a_broker_that_goes_away_is_an_error_when_patience_ends() {
+        let broker = broker();
+        let publisher = Publisher::new(broker.handle(), "velib").unwrap();
+        let mut consumer = Consumer::new(broker.handle(), "velib", "test").unwrap();
+        consumer.patience = Duration::from_millis(200);
+        broker.cluster().unwrap().broker_down(-1).unwrap();
+        let error = consumer.next_batch(10, SECOND * 60).unwrap_err();
+        assert!(error.message().starts_with("the broker has gone away: "), "{error}");
+        drop(publisher);
+    }
+}

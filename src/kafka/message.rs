@@ -1,0 +1,155 @@
+//! The message: one reading as one JSON object, and back.
+//!
+//! A message's key is the station code, its Kafka timestamp the event time in milliseconds, so that all readings of a
+//! station stand in one partition in order, and what a topic holds can be told from keys and timestamps alone. The
+//! fields of its value are listed in one place: at [`encode`].
+
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::ingest::SetAside;
+use crate::station::StationStatus;
+
+/// The value of the message that carries `reading`: one JSON object in UTF-8 with the fields of this table. Whoever reads it
+/// takes a missing field for an unknown one, and passes over fields that are not here.
+///
+/// | field | type | unit | meaning |
+/// |---|---|---|---|
+/// | `fetched_at` | text | RFC 3339, UTC | when the reading was fetched (arrival) |
+/// | `stationcode` | text | | the station's code, such as `16107`; not always a number |
+/// | `name` | text or null | | the station's name |
+/// | `is_installed` | bool or null | | whether the station is in service |
+/// | `capacity` | integer or null | docks | all docks, those out of order included |
+/// | `numdocksavailable` | integer or null | docks | docks where a bike can be returned now |
+/// | `numbikesavailable` | integer or null | bikes | bikes that can be taken now |
+/// | `mechanical` | integer or null | bikes | the mechanical ones |
+/// | `ebike` | integer or null | bikes | the electric ones |
+/// | `is_renting` | bool or null | | whether bikes can be taken |
+/// | `is_returning` | bool or null | | whether bikes can be returned |
+/// | `duedate` | text | RFC 3339, UTC | when the station itself last reported (event time) |
+/// | `lat`, `lon` | number or null | degrees, WGS 84 | where the station stands |
+/// | `nom_arrondissement_communes` | text or null | | the commune it stands in |
+///
+/// The key is the station code, the message's timestamp is `duedate` in milliseconds.
+pub fn encode(reading: &StationStatus) -> Result<Vec<u8>> {
+    let mut value = Vec::with_capacity(512);
+    encode_into(reading, &mut value)?;
+    Ok(value)
+}
+
+/// The reading that a message's value carries. A value that is not one is set aside as what came from `place`.
+pub fn decode(value: &[u8], place: Place) -> std::result::Result<StationStatus, SetAside> {
+    parse(Some(value)).map_err(|reason| set_aside(Some(value), place, reason))
+}
+
+/// Writes the value of the message that carries `reading` in place of what `value` holds.
+pub(super) fn encode_into(reading: &StationStatus, value: &mut Vec<u8>) -> Result<()> {
+    value.clear();
+    serde_json::to_writer(value, reading).map_err(|error| {
+        Error::new(ErrorKind::Kafka, format!("the reading cannot be written as JSON: {error}"))
+            .at(Place::Station(reading.station_code.to_string()))
+    })
+}
+
+/// The reading in a message's value, or why there is none.
+pub(super) fn parse(value: Option<&[u8]>) -> std::result::Result<StationStatus, String> {
+    let value = value.ok_or("the message has no value")?;
+    serde_json::from_slice(value).map_err(|error| error.to_string())
+}
+
+/// A message that could not be read, kept whole.
+pub(super) fn set_aside(value: Option<&[u8]>, place: Place, reason: String) -> SetAside {
+    SetAside { place, reason, raw: String::from_utf8_lossy(value.unwrap_or_default()).into_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::station::StationCode;
+    use chrono::{DateTime, Utc};
+    use proptest::prelude::*;
+
+    fn time() -> impl Strategy<Value = DateTime<Utc>> {
+        (0..4_102_444_800_000_000i64).prop_map(|micros| DateTime::from_timestamp_micros(micros).unwrap())
+    }
+
+    fn reading() -> impl Strategy<Value = StationStatus> {
+        let text = || prop::option::of("\\PC{0,12}").prop_map(|text| text.map(Into::into));
+        let count = || prop::option::of(any::<u32>());
+        let fact = || prop::option::of(any::<bool>());
+        let who = (time(), "[0-9a-z_]{1,9}", time(), text(), text());
+        let what = (fact(), count(), count(), count(), count(), count(), fact(), fact());
+        let place = (prop::option::of(-90.0..90.0f64), prop::option::of(-180.0..180.0f64));
+        (who, what, place).prop_map(|((fetched_at, code, last_reported, name, commune), what, (lat, lon))| {
+            StationStatus {
+                name,
+                is_installed: what.0,
+                capacity: what.1,
+                docks_available: what.2,
+                bikes_available: what.3,
+                mechanical: what.4,
+                ebike: what.5,
+                is_renting: what.6,
+                is_returning: what.7,
+                lat,
+                lon,
+                commune,
+                ..StationStatus::unknown(StationCode::new(&code).unwrap(), last_reported, fetched_at)
+            }
+        })
+    }
+
+    fn place() -> Place {
+        Place::Message { topic: "velib".into(), partition: 1, offset: 42 }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_decodes_to_the_same_reading(reading in reading()) {
+            prop_assert_eq!(decode(&encode(&reading).unwrap(), place()), Ok(reading));
+        }
+
+        #[test]
+        fn bytes_of_any_kind_are_read_or_set_aside_whole(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Err(aside) = decode(&bytes, place()) {
+                prop_assert_eq!(aside.raw, String::from_utf8_lossy(&bytes));
+            }
+        }
+
+        #[test]
+        fn a_message_that_breaks_off_is_set_aside(reading in reading(), share in 0.0..1.0f64) {
+            let value = encode(&reading).unwrap();
+            let kept = (value.len() as f64 * share) as usize;
+            prop_assert!(decode(&value[..kept], place()).is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_set_aside_names_its_place_and_the_reason() {
+        let aside = decode(br#"{"stationcode": "16107"}"#, place()).unwrap_err();
+        assert_eq!(
+            aside.to_string(),
+            "topic velib, partition 1, offset 42: missing field `fetched_at` at line 1 column 24: {\"stationcode\": \"16107\"}"
+        );
+    }
+
+    #[test]
+    fn every_field_of_the_table_is_in_the_message_and_no_other() {
+        let at = DateTime::UNIX_EPOCH;
+        let value = encode(&StationStatus::unknown(StationCode::new("16107").unwrap(), at, at)).unwrap();
+        let value: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&value).unwrap();
+        let table = include_str!("message.rs").lines().filter(|line| line.starts_with("/// | `"));
+        let mut documented: Vec<&str> = table
+            .flat_map(|line| line.split('|').nth(1).unwrap().split(','))
+            .map(|name| name.trim().trim_matches('`'))
+            .collect();
+        documented.sort_unstable();
+        assert_eq!(value.keys().map(String::as_str).collect::<Vec<_>>(), documented);
+    }
+
+    #[test]
+    fn unknown_may_be_null_or_missing_and_other_fields_are_passed_over() {
+        let least = br#"{"stationcode":"16107","duedate":"2022-05-12T10:00:00Z","fetched_at":"2022-05-12T11:04:00+01:00","x":1}"#;
+        let reading = decode(least, place()).unwrap();
+        assert_eq!((reading.capacity, reading.is_full()), (None, None));
+        assert_eq!(reading.lag(), chrono::TimeDelta::minutes(4));
+    }
+}
