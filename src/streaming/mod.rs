@@ -1,1 +1,45 @@
 //! Part 2: online statistics per station and zone by event-time window, and the store that keeps them.
+//!
+//! [`StreamingStatistics`] takes in readings one by one and keeps, for each station and [`Tumbling`] window of event time,
+//! mean, minimum, maximum and count of mechanical bikes, electric bikes, free docks and occupancy. A [`Store`] holds them
+//! and answers per station ([`StationWindow`]) and per zone ([`ZoneWindow`]).
+//!
+//! ```
+//! use std::time::Duration;
+//! use velib::streaming::{Select, SqliteStore, Statistic, StreamingStatistics, Tumbling, ZoneKind};
+//! use velib::{StationCode, StationStatus};
+//!
+//! let ten_minutes = Tumbling::new(Duration::from_secs(600))?;
+//! let mut engine = StreamingStatistics::new(ten_minutes, Box::new(SqliteStore::in_memory()?))?;
+//!
+//! let at = "2022-05-12T09:18:14Z".parse().unwrap();
+//! let reading = StationStatus {
+//!     docks_available: Some(7),
+//!     capacity: Some(20),
+//!     commune: Some("Paris".into()),
+//!     ..StationStatus::unknown(StationCode::new("16107")?, at, at)
+//! };
+//! assert!(engine.update(&reading)?);
+//! assert!(!engine.update(&reading)?); // the same reading again counts once
+//! engine.flush()?;
+//!
+//! let zones = engine.store().zone_windows(ZoneKind::Arrondissement, Select::All)?;
+//! assert_eq!(zones[0].zone, "Paris 16e");
+//! assert_eq!(zones[0].quantities.docks.mean, Some(7.0));
+//! assert_eq!(zones[0].quantities.ebike.mean, None); // unknown, not zero
+//! # Ok::<(), velib::Error>(())
+//! ```
+
+mod engine;
+mod state;
+mod stats;
+mod store;
+mod window;
+mod zone;
+
+pub use engine::{ALLOWED_LATENESS, StreamingStatistics, Totals};
+pub use state::{Quantities, Station, WindowState};
+pub use stats::{Accumulator, Count, Max, Mean, Min, Statistic, Summary};
+pub use store::{Select, SqliteStore, StationWindow, Store, StoreUrl, WindowRow, ZoneWindow};
+pub use window::{Tumbling, Window};
+pub use zone::ZoneKind;

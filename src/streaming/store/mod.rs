@@ -1,0 +1,190 @@
+//! The store that keeps the statistics, and the rows it answers with.
+//!
+//! A store keeps whole accumulators, so that a window can go on after a restart, and gives them back as readable rows. The
+//! statistics of the zones are computed from those of the stations inside the store, by one view: whoever asks, this
+//! program or another, gets one answer.
+
+mod sqlite;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::state::{Quantities, Station, WindowState};
+use super::stats::Summary;
+use super::window::{Tumbling, Window};
+use super::zone::ZoneKind;
+use crate::error::{Error, Place, Result};
+use crate::station::StationCode;
+
+pub use sqlite::SqliteStore;
+
+/// Keeps the windows of all stations.
+///
+/// One engine writes to a store at a time; any number of others may read it meanwhile.
+pub trait Store: fmt::Debug + Send {
+    /// Where the store is, for messages.
+    fn place(&self) -> Place;
+
+    /// The length of the windows in the store; `None` while it is empty.
+    fn tumbling(&mut self) -> Result<Option<Tumbling>>;
+
+    /// All stations, by code.
+    fn stations(&mut self) -> Result<Vec<Station>>;
+
+    /// What was kept of a station's window.
+    fn window_state(&mut self, station_code: &StationCode, window: Window) -> Result<Option<WindowState>>;
+
+    /// Keeps stations and windows, in the place of what was kept of them before: all or, after an error, nothing.
+    ///
+    /// Every station of a window must be among `stations` or in the store already.
+    fn write(&mut self, stations: &[&Station], windows: &[WindowRow<'_>]) -> Result<()>;
+
+    /// The newest window that ends at `until` or before; with `None` the newest of all.
+    fn latest_window(&mut self, until: Option<DateTime<Utc>>) -> Result<Option<Window>>;
+
+    /// Statistics per station and window, by window, then by station code.
+    fn station_windows(&mut self, select: Select<'_>) -> Result<Vec<StationWindow>>;
+
+    /// Statistics per zone and window, by window, then by zone.
+    fn zone_windows(&mut self, kind: ZoneKind, select: Select<'_>) -> Result<Vec<ZoneWindow>>;
+}
+
+/// A window to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct WindowRow<'a> {
+    /// The station.
+    pub station_code: &'a StationCode,
+    /// The window.
+    pub window: Window,
+    /// What is kept of it.
+    pub state: &'a WindowState,
+}
+
+/// Which rows are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Select<'a> {
+    /// All of them.
+    All,
+    /// Those of the window that begins then.
+    At(DateTime<Utc>),
+    /// Those of one station, by its code, or of one zone, by its name.
+    Of(&'a str),
+}
+
+/// The statistics of one station in one window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StationWindow {
+    /// The station.
+    pub station_code: StationCode,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its zone by [`ZoneKind::Commune`].
+    pub commune: Option<String>,
+    /// Its zone by [`ZoneKind::Arrondissement`].
+    pub arrondissement: Option<String>,
+    /// Latitude, degrees north (WGS 84).
+    pub lat: Option<f64>,
+    /// Longitude, degrees east (WGS 84).
+    pub lon: Option<f64>,
+    /// The window.
+    #[serde(flatten)]
+    pub window: Window,
+    /// How many different readings fell into the window.
+    pub readings: u64,
+    /// How many of them came from the station while it was closed; they enter no statistic.
+    pub closed: u64,
+    /// Mean number of docks.
+    pub capacity: Option<f64>,
+    /// The four quantities.
+    #[serde(flatten)]
+    pub quantities: Quantities<Summary>,
+}
+
+/// The statistics of one zone in one window.
+///
+/// The mean of a quantity is the mean of its stations' means, each weighted by the station's mean capacity in the window;
+/// for the occupancy that is the zone's bikes over its docks. A station whose capacity is unknown has no weight. Minimum,
+/// maximum and count are over all readings of the zone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ZoneWindow {
+    /// How the network is divided.
+    pub kind: ZoneKind,
+    /// The zone.
+    pub zone: String,
+    /// The window.
+    #[serde(flatten)]
+    pub window: Window,
+    /// How many stations reported, closed ones included.
+    pub stations: u64,
+    /// How many stations the zone is known to have.
+    pub expected: u64,
+    /// How many different readings fell into the window.
+    pub readings: u64,
+    /// How many of them came from closed stations; they enter no statistic.
+    pub closed: u64,
+    /// Number of docks: the sum of the stations' mean capacities.
+    pub capacity: Option<f64>,
+    /// The four quantities.
+    #[serde(flatten)]
+    pub quantities: Quantities<Summary>,
+}
+
+/// Where a store is to be found, as it is written in options: `sqlite:FILE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreUrl {
+    /// An SQLite file, made if it is missing. `sqlite::memory:` is one that lasts as long as the program.
+    Sqlite(PathBuf),
+}
+
+impl StoreUrl {
+    /// Opens the store.
+    pub fn open(&self) -> Result<Box<dyn Store>> {
+        match self {
+            Self::Sqlite(path) => Ok(Box::new(SqliteStore::open(path)?)),
+        }
+    }
+}
+
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+        }
+    }
+}
+
+impl FromStr for StoreUrl {
+    type Err = Error;
+
+    fn from_str(url: &str) -> Result<Self> {
+        match url.split_once(':') {
+            Some(("sqlite", file)) if !file.is_empty() => Ok(Self::Sqlite(file.into())),
+            _ => {
+                Err(Error::usage("--store", format!("`{url}` is not a store supported yet"))
+                    .way_out("known: sqlite:FILE"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_named_by_its_kind_and_file() {
+        for url in ["sqlite:velib.db", "sqlite:/tmp/a:b.db", "sqlite::memory:"] {
+            assert_eq!(url.parse::<StoreUrl>().unwrap().to_string(), url);
+        }
+        for url in ["postgres://localhost/velib", "velib.db", "sqlite:", ""] {
+            let error = url.parse::<StoreUrl>().unwrap_err();
+            let message = format!("--store: `{url}` is not a store supported yet; known: sqlite:FILE");
+            assert_eq!((error.to_string(), error.exit_code()), (message, 2));
+        }
+    }
+}

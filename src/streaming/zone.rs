@@ -1,0 +1,118 @@
+//! Which zone of the city a station belongs to.
+//!
+//! The portal names the commune. The arrondissement it does not name: in Paris it is the station code without its last
+//! three digits (16107 stands in the 16th). A few stations of the suburbs share those prefixes, so the commune decides first.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::Error;
+use crate::station::{StationCode, StationStatus};
+
+/// How the network is divided into zones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ZoneKind {
+    /// The communes: `Paris`, `Montreuil`, …
+    Commune,
+    /// The arrondissements of Paris, `Paris 1er` to `Paris 20e`; outside Paris the communes.
+    Arrondissement,
+}
+
+impl ZoneKind {
+    /// The kind as it is written in options and in the store: `commune`, `arrondissement`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Commune => "commune",
+            Self::Arrondissement => "arrondissement",
+        }
+    }
+
+    /// The zone that the station of this reading stands in.
+    ///
+    /// `None` where the commune is unknown, and for the arrondissement of a station in Paris whose code does not say it
+    /// (`31024_relais`): a station is never put into a zone by a guess.
+    pub fn zone_of(self, reading: &StationStatus) -> Option<String> {
+        self.zone(&reading.station_code, reading.commune.as_deref())
+    }
+
+    /// The zone of the station with this code in this commune, as [`zone_of`](Self::zone_of) has it.
+    pub(super) fn zone(self, code: &StationCode, commune: Option<&str>) -> Option<String> {
+        let commune = commune.map(str::trim).filter(|commune| !commune.is_empty())?;
+        match self {
+            Self::Arrondissement if commune == "Paris" => match code.as_str().parse::<u32>().ok()? / 1000 {
+                1 => Some("Paris 1er".to_owned()),
+                number @ 2..=20 => Some(format!("Paris {number}e")),
+                _ => None,
+            },
+            _ => Some(commune.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for ZoneKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for ZoneKind {
+    type Err = Error;
+
+    fn from_str(kind: &str) -> Result<Self, Error> {
+        [Self::Commune, Self::Arrondissement].into_iter().find(|known| known.as_str() == kind).ok_or_else(|| {
+            Error::usage("--zone", format!("`{kind}` is not a kind of zone")).way_out("known: commune, arrondissement")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zones(code: &str, commune: Option<&str>) -> [Option<String>; 2] {
+        let at = "2022-05-12T09:18:14Z".parse().unwrap();
+        let mut reading = StationStatus::unknown(StationCode::new(code).unwrap(), at, at);
+        reading.commune = commune.map(Into::into);
+        [ZoneKind::Commune, ZoneKind::Arrondissement].map(|kind| kind.zone_of(&reading))
+    }
+
+    fn both(commune: &str, arrondissement: &str) -> [Option<String>; 2] {
+        [Some(commune.to_owned()), Some(arrondissement.to_owned())]
+    }
+
+    #[test]
+    fn in_paris_the_code_tells_the_arrondissement() {
+        assert_eq!(zones("1013", Some("Paris")), both("Paris", "Paris 1er"));
+        assert_eq!(zones("9020", Some("Paris")), both("Paris", "Paris 9e"));
+        assert_eq!(zones("16107", Some("Paris")), both("Paris", "Paris 16e"));
+        assert_eq!(zones("20143", Some(" Paris ")), both("Paris", "Paris 20e"));
+    }
+
+    #[test]
+    fn outside_paris_the_commune_decides_before_the_code() {
+        assert_eq!(zones("12167", Some("Saint-Mandé")), both("Saint-Mandé", "Saint-Mandé"));
+        assert_eq!(zones("31024_relais", Some("Montreuil")), both("Montreuil", "Montreuil"));
+    }
+
+    #[test]
+    fn what_is_not_said_is_not_guessed() {
+        assert_eq!(zones("16107", None), [None, None]);
+        assert_eq!(zones("16107", Some(" ")), [None, None]);
+        for code in ["31024_relais", "21001", "999", "92007"] {
+            assert_eq!(zones(code, Some("Paris")), [Some("Paris".to_owned()), None], "{code}");
+        }
+    }
+
+    #[test]
+    fn a_kind_is_read_as_it_is_written() {
+        for kind in [ZoneKind::Commune, ZoneKind::Arrondissement] {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        let error = "quartier".parse::<ZoneKind>().unwrap_err();
+        assert_eq!(
+            (error.to_string().as_str(), error.exit_code()),
+            ("--zone: `quartier` is not a kind of zone; known: commune, arrondissement", 2)
+        );
+    }
+}
