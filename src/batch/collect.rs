@@ -9,6 +9,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::Dedupe;
@@ -35,6 +36,9 @@ pub const COLUMNS: [&str; 15] = [
 const STATION_CODE: usize = 1;
 const LAST_REPORTED: usize = 11;
 
+/// Bytes that no line of a reading reaches; more without an end is not a torn line.
+const LONGEST_LINE: u64 = 1 << 16;
+
 /// One CSV file that readings are appended to. It is locked against a second collector while this one lives.
 #[derive(Debug)]
 pub struct CsvCollector {
@@ -47,7 +51,7 @@ pub struct CsvCollector {
 }
 
 /// What [`CsvCollector::open`] found in the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Found {
     /// Lines that are readings.
     pub readings: u64,
@@ -58,7 +62,7 @@ pub struct Found {
 }
 
 /// What became of the readings of one [`CsvCollector::append`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Appended {
     /// Readings written.
     pub written: u64,
@@ -175,7 +179,10 @@ fn read_back(file: &File, path: &Path, dedupe: &mut Dedupe) -> Result<(Found, u6
         }
         std::mem::swap(&mut record, &mut last);
     }
-    let Some(start) = last.position() else { return Ok((found, length)) };
+    let Some(start) = last.position() else {
+        let header_is_whole = is_whole(&bytes_from(file, 0).map_err(failed)?);
+        return Ok(if header_is_whole { (found, length) } else { (Found { torn_bytes: length, ..found }, 0) });
+    };
     if length - start.byte() > LONGEST_LINE {
         return Err(Error::new(ErrorKind::Data, "a quote is opened here and never closed")
             .at(Place::line(path, start.line()))
@@ -188,9 +195,6 @@ fn read_back(file: &File, path: &Path, dedupe: &mut Dedupe) -> Result<(Found, u6
     found.torn_bytes = length - start.byte();
     Ok((found, start.byte()))
 }
-
-/// Bytes that no line of a reading reaches; more without an end is not a torn line.
-const LONGEST_LINE: u64 = 1 << 16;
 
 /// The station and the event time of a line, if it is one of a reading.
 fn key(record: &csv::ByteRecord) -> Option<(StationCode, DateTime<Utc>)> {
@@ -332,6 +336,17 @@ mod tests {
         collector.append(&awkward()).unwrap();
         collector.sync().unwrap();
         assert!(fs::read_to_string(&path).unwrap().starts_with(&text));
+    }
+
+    #[test]
+    fn a_header_without_its_end_of_line_is_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        for text in [format!("\u{feff}{}", COLUMNS.join(",")), COLUMNS.join(",")] {
+            fs::write(&path, &text).unwrap();
+            assert_eq!(CsvCollector::open(&path).unwrap().found().torn_bytes, text.len() as u64);
+            assert_eq!(fs::read_to_string(&path).unwrap(), COLUMNS.join(",") + "\n");
+        }
     }
 
     #[test]

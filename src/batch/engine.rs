@@ -52,7 +52,6 @@ impl fmt::Display for Engine {
 }
 
 /// What polars refuses is a table that does not fit the question.
-#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub(super) fn of_polars(error: PolarsError) -> Error {
     Error::new(ErrorKind::Data, error)
 }

@@ -21,6 +21,9 @@ use super::table::Table;
 /// The largest number of partitions that can be asked for.
 pub const MAX_PARTITIONS: usize = 4096;
 
+/// With fewer runs of each, that none overlaps may be chance: of three and three, one time in ten.
+const ENOUGH_RUNS: usize = 3;
+
 /// The statistics of a table, computed from `partitions` parts of it: from 1 to [`MAX_PARTITIONS`]. The same as of the whole.
 ///
 /// Each partition has a thread of its own, up to one a processor.
@@ -89,7 +92,10 @@ impl PartitionReport {
         let (fast, slow) =
             if self.one.median <= self.many.median { (&self.one, &self.many) } else { (&self.many, &self.one) };
         let threads = counted(self.threads, "thread");
-        let verdict = if fast.max >= slow.min {
+        let runs = fast.seconds.len();
+        let verdict = if runs < ENOUGH_RUNS {
+            format!("{} of each: too few to tell the two apart.", counted(runs, "run"))
+        } else if fast.max >= slow.min {
             format!("The runs overlap and do not tell the two apart: polars has {threads} for either.")
         } else {
             let faster = 100.0 * (1.0 - fast.median / slow.median);
@@ -119,9 +125,12 @@ impl PartitionReport {
 
 impl PartitionTimes {
     fn sentence(&self) -> String {
-        let largest = self.rows.iter().max().copied().unwrap_or_default();
+        let rows = match (self.rows.iter().min(), self.rows.iter().max()) {
+            (Some(least), Some(most)) if least < most => format!("{least} to {most} rows"),
+            (_, most) => counted(most.copied().unwrap_or_default(), "row"),
+        };
         format!(
-            "{} (the largest of {largest} rows): {:.3} s ({:.3} to {:.3}, {})",
+            "{} of {rows}: {:.3} s ({:.3} to {:.3}, {})",
             counted(self.partitions, "partition"),
             self.median,
             self.min,
@@ -330,6 +339,11 @@ mod tests {
         assert!(many_win.ends_with("the cut took 0.250 s and the computing 0.750 s."), "{many_win}");
         let overlap = report(&[1.0, 1.1, 0.9], &[1.0, 1.2, 1.3]).sentence();
         assert!(overlap.contains("do not tell the two apart"), "{overlap}");
+        assert!(
+            overlap.starts_with("1 partition of 10 rows: 1.000 s (0.900 to 1.100, 3 runs); 2 partitions of 10 rows")
+        );
+        let few = report(&[1.0], &[2.0]).sentence();
+        assert!(few.ends_with("1 run of each: too few to tell the two apart."), "{few}");
         assert_eq!(median(&[3.0, 1.0, 2.0, 4.0]), 2.5);
     }
 }
