@@ -1,1 +1,43 @@
 //! Part 3: from Kafka to one CSV, and the statistics of what was collected, by DataFrame and by SQL.
+//!
+//! [`CsvCollector`] appends what a consumer brings to one file, each reading once, whatever crashes in between. A [`Table`]
+//! is any slice of readings as columns. [`statistics`] summarises it by polars' DataFrame API or by SQL ([`Engine`]): one
+//! set of definitions ([`Statistics`]), two ways to compute it, one answer. [`partition_statistics`] computes the same
+//! from parts of the table, and [`compare_partitions`] times one way of partitioning against another.
+//!
+//! ```
+//! use velib::batch::{Engine, Table, statistics};
+//! # use velib::{StationCode, StationStatus};
+//!
+//! # fn main() -> velib::Result<()> {
+//! # let at = chrono::DateTime::UNIX_EPOCH;
+//! # let readings = vec![StationStatus {
+//! #     is_installed: Some(true),
+//! #     is_returning: Some(true),
+//! #     capacity: Some(35),
+//! #     docks_available: Some(30),
+//! #     ..StationStatus::unknown(StationCode::new("16107")?, at, at)
+//! # }];
+//! let table = Table::new(&readings)?;
+//! let summary = statistics(&table, Engine::DataFrame)?;
+//! assert_eq!(summary.stations[0].free_docks.mean, Some(30.0));
+//! assert_eq!(summary, statistics(&table, Engine::Sql)?);
+//! # Ok(())
+//! # }
+//! ```
+
+mod collect;
+mod dataframe;
+mod engine;
+mod partitions;
+mod sql;
+mod statistics;
+mod table;
+#[cfg(test)]
+mod testing;
+
+pub use collect::{Appended, COLUMNS, CsvCollector, Found};
+pub use engine::{Engine, statistics};
+pub use partitions::{MAX_PARTITIONS, PartitionReport, PartitionTimes, compare_partitions, partition_statistics};
+pub use statistics::{Share, SometimesEmpty, StationStatistics, Statistics, Summary, ZoneStatistics};
+pub use table::Table;

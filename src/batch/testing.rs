@@ -1,0 +1,47 @@
+//! Random readings for the tests of this room: few stations, small counts, and every field sometimes unknown.
+
+use chrono::{DateTime, Utc};
+use proptest::prelude::*;
+
+use crate::station::{StationCode, StationStatus};
+
+pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_650_000_000 + seconds, 0).unwrap()
+}
+
+/// Up to 120 readings, some of them repeats, of stations that open, close, move and lose their names.
+pub(crate) fn readings() -> impl Strategy<Value = Vec<StationStatus>> {
+    prop::collection::vec(reading(), 0..120)
+}
+
+fn reading() -> impl Strategy<Value = StationStatus> {
+    let code = prop::sample::select(vec!["1001", "9020", "16107", "20117", "31024_relais", "42"]);
+    let name = prop::option::of(prop::sample::select(vec!["Benjamin Godard", "Rue \"A\", bis", "Été\nindien"]));
+    let commune = prop::option::of(prop::sample::select(vec!["Paris", "Montreuil", "Issy-les-Moulineaux"]));
+    let yes = || prop::option::weighted(0.9, prop::bool::weighted(0.8));
+    let count = || prop::option::weighted(0.9, 0..6u32);
+    let degrees = || prop::option::of(-90.0..90.0);
+    (
+        (code, name, commune, 0..40i64, 0..9i64),
+        (yes(), yes(), yes()),
+        (count(), count(), count(), count(), count()),
+        (degrees(), degrees()),
+    )
+        .prop_map(|((code, name, commune, time, lag), (installed, renting, returning), counts, (lat, lon))| {
+            StationStatus {
+                name: name.map(Into::into),
+                is_installed: installed,
+                capacity: counts.0,
+                docks_available: counts.1,
+                bikes_available: counts.2,
+                mechanical: counts.3,
+                ebike: counts.4,
+                is_renting: renting,
+                is_returning: returning,
+                lat,
+                lon,
+                commune: commune.map(Into::into),
+                ..StationStatus::unknown(StationCode::new(code).unwrap(), at(60 * time), at(60 * (time + lag)))
+            }
+        })
+}
