@@ -36,7 +36,10 @@ impl LocalTime {
 /// The columns of this group.
 pub(super) const COLUMNS: [Column; 9] = [
     Column { name: "weekend", formula: "1 on Saturday and Sunday, else 0, of the origin's local time" },
-    Column { name: "sin_day", formula: "sin(2 pi hour / 24), hour the origin's local time of day in hours and minutes" },
+    Column {
+        name: "sin_day",
+        formula: "sin(2 pi hour / 24), hour the origin's local time of day in hours and minutes",
+    },
     Column { name: "cos_day", formula: "cos(2 pi hour / 24)" },
     Column { name: "sin_half_day", formula: "sin(4 pi hour / 24)" },
     Column { name: "cos_half_day", formula: "cos(4 pi hour / 24)" },

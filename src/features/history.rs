@@ -217,8 +217,11 @@ mod tests {
     #[test]
     fn keeps_the_first_fetched_of_a_repeated_reading_and_only_usable_ones() {
         let first = reading("2", 600, 5);
-        let again =
-            StationStatus { docks_available: Some(9), fetched_at: first.fetched_at + TimeDelta::hours(1), ..first.clone() };
+        let again = StationStatus {
+            docks_available: Some(9),
+            fetched_at: first.fetched_at + TimeDelta::hours(1),
+            ..first.clone()
+        };
         let closed = StationStatus { is_returning: Some(false), ..reading("2", 1200, 0) };
         let unknown = StationStatus { bikes_available: None, ..reading("2", 1800, 3) };
         let history = History::new(&[again, closed, unknown, reading("10", 0, 1), first]);

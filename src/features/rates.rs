@@ -129,7 +129,8 @@ impl Rates {
             let hour = total(tallies.iter().map(|hours| &hours[origin.hour])).towards(above, HOUR_STRENGTH);
             tallies[kind(origin)][origin.hour].towards(hour, HOUR_STRENGTH)
         };
-        let moves = total(station.absolute_change.iter().flatten()).towards(self.absolute_change.mean(), STATION_STRENGTH);
+        let moves =
+            total(station.absolute_change.iter().flatten()).towards(self.absolute_change.mean(), STATION_STRENGTH);
         Usual {
             full,
             full_then,

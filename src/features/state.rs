@@ -12,7 +12,10 @@ pub(super) const COLUMNS: [Column; 9] = [
     Column { name: "free_share", formula: "docks / capacity" },
     Column { name: "log_bikes", formula: "ln(1 + bikes)" },
     Column { name: "capacity", formula: "docks in all" },
-    Column { name: "out_of_order", formula: "capacity - docks - bikes; below zero where the feed counts more than there is" },
+    Column {
+        name: "out_of_order",
+        formula: "capacity - docks - bikes; below zero where the feed counts more than there is",
+    },
 ];
 
 /// Their values at one origin.

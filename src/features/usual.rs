@@ -4,7 +4,10 @@ use super::matrix::{Column, Context, logit};
 
 /// The columns of this group.
 pub(super) const COLUMNS: [Column; 5] = [
-    Column { name: "logit_full", formula: "logit(usual_full), usual_full the station's share of readings that are full" },
+    Column {
+        name: "logit_full",
+        formula: "logit(usual_full), usual_full the station's share of readings that are full",
+    },
     Column {
         name: "logit_full_then",
         formula: "logit of that share in the two hours, on working days or on weekends, that the target lies in",
