@@ -27,7 +27,8 @@ pub struct Scores {
     pub base_rate: f64,
     /// Mean squared error of the probability; 0 is best. By itself it says little of a rare event.
     pub brier: f64,
-    /// `1 - brier / brier of calibrated persistence` on the same rows: above 0 is better than that; `None` if that was never wrong.
+    /// `1 - brier / brier of calibrated persistence` on the same rows: above 0 is better than that. `None` unless both
+    /// outcomes occur: where the event never came, the skill of saying "no" is no skill.
     pub brier_skill: Option<f64>,
     /// Mean of `-ln` of the probability given to what came, natural logarithm; 0 is best.
     pub log_loss: f64,
@@ -58,7 +59,7 @@ impl Scores {
             events,
             base_rate: events as f64 / count as f64,
             brier,
-            brier_skill: (reference > 0.0).then(|| 1.0 - brier / reference),
+            brier_skill: (both && reference > 0.0).then(|| 1.0 - brier / reference),
             log_loss: log_loss.sum::<f64>() / count as f64,
             average_precision: both.then(|| steps.average_precision()),
             auc: both.then(|| steps.auc()),
@@ -191,7 +192,7 @@ mod tests {
     #[test]
     fn one_outcome_alone_has_no_ranking_and_nothing_has_no_score() {
         let never = Scores::new(&[false; 3], &[0.0, 0.1, 0.2], &[0.0; 3]).unwrap();
-        assert_eq!((never.average_precision, never.auc, never.events), (None, None, 0));
+        assert_eq!((never.average_precision, never.auc, never.brier_skill, never.events), (None, None, None, 0));
         assert!(never.log_loss.is_finite());
         assert!(Scores::new(&[], &[], &[]).is_none() && Scores::new(&[true], &[], &[]).is_none());
         assert!(precision_recall(&[false], &[0.3]).is_empty());

@@ -10,12 +10,16 @@ mod logistic;
 mod metrics;
 mod name;
 mod save;
+mod scope;
 mod split;
 mod train;
+mod training;
 mod tree;
 
 pub use curves::{PrecisionRecallPoint, ReliabilityBin};
 pub use metrics::{Scores, precision_recall, reliability};
 pub use name::ModelName;
 pub use save::{Prediction, SavedModel};
-pub use train::{ModelScores, Origins, Scope, TrainSettings, Training, train};
+pub use scope::Scope;
+pub use train::train;
+pub use training::{ModelScores, Origins, TrainSettings, Training};

@@ -1,145 +1,18 @@
 //! From a history to a judged forecast: label, split, fit, choose on the validation span, fit again on the whole
 //! training span, score once on the test span.
-//!
-//! A station that was never full in its training history is the normal case. It has nothing to learn the event from by
-//! itself, so the models are trained on all stations, with the station's own history as features, and reported for it.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
+use chrono::DateTime;
 
-use super::curves::{PrecisionRecallPoint, ReliabilityBin};
 use super::fitted::{Fitted, Rows, Tuning};
 use super::metrics::{Scores, brier, precision_recall, reliability};
 use super::name::ModelName;
 use super::save::{Prediction, SavedModel, Trained};
+use super::scope::Scope;
 use super::split::{ChronologicalSplit, show};
-use crate::error::{Error, ErrorKind, Place, Result};
+use super::training::{ModelScores, Origins, TrainSettings, Training};
+use crate::error::{Error, ErrorKind, Result};
 use crate::features::{Example, History, Matrix, Rates, Target};
-use crate::station::{StationCode, StationStatus};
-
-/// A station is trained on alone only if at least so many of its training rows are full, and as many are not.
-const ENOUGH: usize = 10;
-
-/// What to train, and on what.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TrainSettings {
-    /// How far ahead to forecast; above zero. 60 minutes.
-    pub horizon: TimeDelta,
-    /// How far from the horizon the reading that tells the label may be. 20 minutes.
-    pub tolerance: TimeDelta,
-    /// When the test span begins; `None` for the last quarter of the data's time.
-    pub split: Option<DateTime<Utc>>,
-    /// The model to train; `None` for all of them, and the one that the validation span prefers.
-    pub model: Option<ModelName>,
-    /// The station to report for.
-    pub station: Option<StationCode>,
-    /// Train on all stations and predict for all, even if one is asked for.
-    pub pooled: bool,
-}
-
-/// Whose rows were trained on, and whose are reported.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// One station alone, on its own history.
-    Station(StationCode),
-    /// All stations.
-    Pooled,
-    /// All stations trained on, one reported.
-    PooledForStation {
-        /// The station.
-        code: StationCode,
-        /// Why its own history was not enough.
-        why: String,
-    },
-}
-
-/// How many origins have a label in each part; validation is a part of training.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Origins {
-    /// In the training span.
-    pub train: usize,
-    /// Of these, before the validation span.
-    pub fit: usize,
-    /// Of these, in the validation span.
-    pub validation: usize,
-    /// In the test span.
-    pub test: usize,
-}
-
-/// The scores of one model.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct ModelScores {
-    /// The model.
-    pub model: ModelName,
-    /// Its scores.
-    #[serde(flatten)]
-    pub scores: Scores,
-}
-
-/// What came of a training.
-#[derive(Clone, Debug, Serialize)]
-pub struct Training {
-    /// Whose rows were trained on and reported.
-    pub scope: Scope,
-    /// The model asked for, or preferred by the validation span.
-    pub chosen: ModelName,
-    /// How far ahead, seconds.
-    pub horizon_seconds: i64,
-    /// How far from the horizon a label's reading may be, seconds.
-    pub tolerance_seconds: i64,
-    /// Event time of the first usable reading.
-    pub data_from: DateTime<Utc>,
-    /// Event time of the last usable reading.
-    pub data_until: DateTime<Utc>,
-    /// When the validation span, the end of the training span, begins.
-    pub validation_from: DateTime<Utc>,
-    /// When the test span begins.
-    pub split: DateTime<Utc>,
-    /// Number of readings given.
-    pub readings: usize,
-    /// Number of readings used: usable, with all counts known, not repeated.
-    pub usable_readings: usize,
-    /// Number of stations used.
-    pub stations: usize,
-    /// Number of labelled origins.
-    pub origins: Origins,
-    /// Share of the training origins that came to be full.
-    pub train_base_rate: f64,
-    /// Share of the test origins that came to be full.
-    pub test_base_rate: f64,
-    /// Scores on the validation span, fitted on what lies before it.
-    pub validation: Vec<ModelScores>,
-    /// Scores on the test span, fitted on the whole training span.
-    pub test: Vec<ModelScores>,
-    /// The same for the rows of the station asked for, if it was trained with others and has any.
-    pub test_station: Option<Vec<ModelScores>>,
-    /// Reliability of the chosen model over all rows of the test span.
-    pub reliability: Vec<ReliabilityBin>,
-    /// Precision and recall of the chosen model over all rows of the test span.
-    pub precision_recall: Vec<PrecisionRecallPoint>,
-    /// What a reader of these numbers has to know, in sentences.
-    pub notes: Vec<String>,
-    /// The chosen model, ready to be saved.
-    #[serde(skip)]
-    pub model: SavedModel,
-    /// The chosen model's forecasts for the test origins, of the station asked for alone unless pooled.
-    #[serde(skip)]
-    pub predictions: Vec<Prediction>,
-}
-
-impl Default for TrainSettings {
-    fn default() -> Self {
-        Self {
-            horizon: TimeDelta::minutes(60),
-            tolerance: TimeDelta::minutes(20),
-            split: None,
-            model: None,
-            station: None,
-            pooled: false,
-        }
-    }
-}
+use crate::station::StationStatus;
 
 /// Trains and judges. `progress` is told each step in a line.
 ///
@@ -158,7 +31,7 @@ pub fn train(readings: &[StationStatus], settings: &TrainSettings, progress: &mu
     let mut examples = target.examples(&history);
     let (usable_readings, stations) = (history.len(), history.stations().len());
     progress(&format!("{} of {usable_readings} usable readings of {stations} stations have a label", examples.len()));
-    let scope = scope(readings, &history, &examples, &split, settings)?;
+    let scope = Scope::of(settings, readings, &history, &examples, &split)?;
     if let Scope::Station(code) = &scope {
         history = history.only(code);
         examples = target.examples(&history);
@@ -251,23 +124,6 @@ pub fn train(readings: &[StationStatus], settings: &TrainSettings, progress: &mu
     })
 }
 
-impl TrainSettings {
-    fn target(&self) -> Result<Target> {
-        let target = Target::new(self.horizon, self.tolerance);
-        if target.horizon <= 0 {
-            return Err(
-                Error::usage("--horizon", "the horizon must be at least a second").way_out("write 15m, 60m or 2h")
-            );
-        }
-        if target.tolerance < 0 {
-            return Err(
-                Error::usage("--tolerance", "the tolerance cannot be below zero").way_out("write 0s, 10m or 20m")
-            );
-        }
-        Ok(target)
-    }
-}
-
 /// The labelled origins of each part, in the order of station, then time.
 struct Parts {
     fit: Vec<Example>,
@@ -300,55 +156,6 @@ impl Parts {
             test: part("test", &|example| split.tests(example))?,
         })
     }
-}
-
-/// Whether the station asked for can be trained on alone.
-fn scope(
-    readings: &[StationStatus],
-    history: &History,
-    examples: &[Example],
-    split: &ChronologicalSplit,
-    settings: &TrainSettings,
-) -> Result<Scope> {
-    let Some(code) = &settings.station else { return Ok(Scope::Pooled) };
-    let Some(place) = history.position(code.as_str()) else { return Err(unknown_station(readings, code)) };
-    if settings.pooled {
-        return Ok(Scope::Pooled);
-    }
-    let own = examples.iter().filter(|example| example.station == place && split.trains(example));
-    let (full, free) =
-        own.fold((0, 0), |(full, free), example| if example.full { (full + 1, free) } else { (full, free + 1) });
-    if full >= ENOUGH && free >= ENOUGH {
-        return Ok(Scope::Station(code.clone()));
-    }
-    let why = match (full, free) {
-        (0, 0) => "it has no labelled origin in the training span".to_owned(),
-        (0, _) => "it was never full in its training history".to_owned(),
-        _ => format!("only {full} of its {} training origins came to be full, where {ENOUGH} are needed", full + free),
-    };
-    if history.stations().len() == 1 {
-        return Err(Error::new(ErrorKind::Model, format_args!("{why}, and there is no other station to learn from"))
-            .at(Place::Station(code.to_string()))
-            .way_out("take a longer history, or one of all stations"));
-    }
-    Ok(Scope::PooledForStation { code: code.clone(), why })
-}
-
-/// The error for a station without a usable reading, with the codes nearest to it.
-fn unknown_station(readings: &[StationStatus], code: &StationCode) -> Error {
-    let place = Place::Station(code.to_string());
-    let given = readings.iter().filter(|reading| reading.station_code == *code).count();
-    if given > 0 {
-        return Error::new(ErrorKind::Model, format_args!("none of its {given} readings is usable")).at(place);
-    }
-    let mut codes: Vec<_> = readings.iter().map(|reading| reading.station_code.as_str()).collect();
-    codes.sort_unstable();
-    codes.dedup();
-    let after = codes.partition_point(|other| *other < code.as_str());
-    let near = codes[after.saturating_sub(2)..codes.len().min(after + 2)].join(", ");
-    Error::new(ErrorKind::Model, "the history does not hold this station")
-        .at(place)
-        .way_out(format_args!("near it are {near}"))
 }
 
 /// Fits each model on what lies before the validation span; the scores there, and every model with its setting.
@@ -497,6 +304,8 @@ fn share(full: &[bool]) -> f64 {
 mod tests {
     use super::*;
     use crate::features::testing::reading;
+    use crate::station::StationCode;
+    use chrono::TimeDelta;
 
     const DAY: i64 = 86_400;
 
