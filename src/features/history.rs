@@ -1,0 +1,284 @@
+//! What each station reported, in the order of event time, as columns.
+//!
+//! Only readings that can be learned from are kept: usable, with capacity, free docks and bikes known, one for each
+//! (station, `last_reported`), the first that was fetched. Features see a [`Past`] alone: it ends at the origin, so that
+//! nothing later can reach them.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::station::{StationCode, StationStatus};
+
+/// The usable readings of all stations, the stations in the order of their codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    stations: Vec<StationHistory>,
+}
+
+/// The usable readings of one station, in columns of equal length; times in whole seconds since 1970 (UTC), strictly rising.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StationHistory {
+    code: StationCode,
+    times: Vec<i64>,
+    docks: Vec<u32>,
+    bikes: Vec<u32>,
+    capacity: Vec<u32>,
+    /// How many of the readings before each index were full; one entry more than readings.
+    full_before: Vec<u32>,
+}
+
+/// The readings of one station up to an origin, the origin itself the last of them; never empty.
+#[derive(Clone, Copy, Debug)]
+pub struct Past<'a> {
+    times: &'a [i64],
+    docks: &'a [u32],
+    full_before: &'a [u32],
+    bikes: u32,
+    capacity: u32,
+}
+
+impl History {
+    /// The history in `readings`, which may come in any order and repeat.
+    ///
+    /// Readings without capacity, docks or bikes are left out first; of those that share station and second of
+    /// `last_reported` the first fetched is kept; of these the usable ones.
+    pub fn new(readings: &[StationStatus]) -> Self {
+        let mut by_station: HashMap<&StationCode, Vec<&StationStatus>> = HashMap::new();
+        for reading in readings.iter().filter(|reading| counts(reading).is_some()) {
+            by_station.entry(&reading.station_code).or_default().push(reading);
+        }
+        let mut stations: Vec<_> = by_station
+            .into_iter()
+            .map(|(code, readings)| StationHistory::new(code.clone(), readings))
+            .filter(|station| !station.is_empty())
+            .collect();
+        stations.sort_unstable_by(|a, b| a.code.cmp(&b.code));
+        Self { stations }
+    }
+
+    /// The stations that have a usable reading, in the order of their codes.
+    pub fn stations(&self) -> &[StationHistory] {
+        &self.stations
+    }
+
+    /// The place of a station in [`stations`](Self::stations).
+    pub fn position(&self, code: &str) -> Option<usize> {
+        self.stations.binary_search_by(|station| station.code.as_str().cmp(code)).ok()
+    }
+
+    /// The history of one station alone; empty if it has none.
+    pub fn only(&self, code: &StationCode) -> Self {
+        Self { stations: self.stations.iter().filter(|station| station.code == *code).cloned().collect() }
+    }
+
+    /// Event times of the first and the last usable reading.
+    pub fn span(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let first = self.stations.iter().filter_map(|station| station.times.first()).min()?;
+        let last = self.stations.iter().filter_map(|station| station.times.last()).max()?;
+        Some((DateTime::from_timestamp(*first, 0)?, DateTime::from_timestamp(*last, 0)?))
+    }
+
+    /// Number of usable readings.
+    pub fn len(&self) -> usize {
+        self.stations.iter().map(StationHistory::len).sum()
+    }
+
+    /// Whether no reading is usable.
+    pub fn is_empty(&self) -> bool {
+        self.stations.is_empty()
+    }
+}
+
+impl StationHistory {
+    fn new(code: StationCode, mut readings: Vec<&StationStatus>) -> Self {
+        // Stable: of two fetched at once, the one that was given first.
+        readings.sort_by_key(|reading| (reading.last_reported.timestamp(), reading.fetched_at));
+        readings.dedup_by_key(|reading| reading.last_reported.timestamp());
+        readings.retain(|reading| reading.is_open());
+        let mut station = Self {
+            code,
+            times: Vec::with_capacity(readings.len()),
+            docks: Vec::with_capacity(readings.len()),
+            bikes: Vec::with_capacity(readings.len()),
+            capacity: Vec::with_capacity(readings.len()),
+            full_before: vec![0],
+        };
+        let mut full = 0;
+        for reading in readings {
+            let Some((capacity, docks, bikes)) = counts(reading) else { continue };
+            station.times.push(reading.last_reported.timestamp());
+            station.docks.push(docks);
+            station.bikes.push(bikes);
+            station.capacity.push(capacity);
+            full += u32::from(docks == 0);
+            station.full_before.push(full);
+        }
+        station
+    }
+
+    /// The station.
+    pub fn code(&self) -> &StationCode {
+        &self.code
+    }
+
+    /// Number of usable readings.
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Whether no reading is usable.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// Event times, seconds since 1970 (UTC).
+    pub fn times(&self) -> &[i64] {
+        &self.times
+    }
+
+    /// Free docks. The readings are usable, so 0 means full.
+    pub fn docks(&self) -> &[u32] {
+        &self.docks
+    }
+
+    /// What is known at the reading `origin`: it, and what the station reported before; `None` if there is no such reading.
+    pub fn past(&self, origin: usize) -> Option<Past<'_>> {
+        Some(Past {
+            bikes: *self.bikes.get(origin)?,
+            capacity: *self.capacity.get(origin)?,
+            times: self.times.get(..=origin)?,
+            docks: self.docks.get(..=origin)?,
+            full_before: self.full_before.get(..origin + 2)?,
+        })
+    }
+}
+
+impl Past<'_> {
+    /// Event time of the origin, seconds since 1970 (UTC).
+    pub fn time(&self) -> i64 {
+        self.times[self.times.len() - 1]
+    }
+
+    /// Free docks at the origin.
+    pub fn docks(&self) -> u32 {
+        self.docks[self.docks.len() - 1]
+    }
+
+    /// Bikes at the origin.
+    pub fn bikes(&self) -> u32 {
+        self.bikes
+    }
+
+    /// Docks in all at the origin, above zero.
+    pub fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// Free docks `seconds` ago: of the reading before the origin that is nearest to then within `tolerance` seconds.
+    pub fn docks_ago(&self, seconds: i64, tolerance: i64) -> Option<u32> {
+        let before = &self.times[..self.times.len() - 1];
+        nearest(before, self.time() - seconds, tolerance).map(|index| self.docks[index])
+    }
+
+    /// Among the readings of the last `seconds`, the origin's included: how many were full, and how many there are.
+    pub fn full_within(&self, seconds: i64) -> (u32, u32) {
+        let end = self.times.len();
+        let start = self.times.partition_point(|&time| time <= self.time() - seconds);
+        let count = u32::try_from(end - start).unwrap_or(u32::MAX);
+        (self.full_before[end] - self.full_before[start], count)
+    }
+}
+
+/// The index of the time nearest to `target`, if it is at most `tolerance` away; of two as near, the earlier.
+/// `times` are strictly rising.
+pub(super) fn nearest(times: &[i64], target: i64, tolerance: i64) -> Option<usize> {
+    let after = times.partition_point(|&time| time < target);
+    let candidates = [after.checked_sub(1), Some(after).filter(|&index| index < times.len())];
+    candidates
+        .into_iter()
+        .flatten()
+        .min_by_key(|&index| (times[index] - target).abs())
+        .filter(|&index| (times[index] - target).abs() <= tolerance)
+}
+
+/// Capacity, free docks and bikes, where all three are known.
+fn counts(reading: &StationStatus) -> Option<(u32, u32, u32)> {
+    Some((reading.capacity?, reading.docks_available?, reading.bikes_available?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{reading, readings};
+    use super::*;
+    use chrono::TimeDelta;
+    use proptest::prelude::*;
+
+    #[test]
+    fn keeps_the_first_fetched_of_a_repeated_reading_and_only_usable_ones() {
+        let first = reading("2", 600, 5);
+        let again = StationStatus {
+            docks_available: Some(9),
+            fetched_at: first.fetched_at + TimeDelta::hours(1),
+            ..first.clone()
+        };
+        let closed = StationStatus { is_returning: Some(false), ..reading("2", 1200, 0) };
+        let unknown = StationStatus { bikes_available: None, ..reading("2", 1800, 3) };
+        let history = History::new(&[again, closed, unknown, reading("10", 0, 1), first]);
+        let codes: Vec<_> = history.stations().iter().map(|station| station.code().as_str()).collect();
+        assert_eq!(codes, ["10", "2"]);
+        assert_eq!((history.stations()[1].times(), history.stations()[1].docks()), (&[600][..], &[5][..]));
+        assert_eq!((history.position("2"), history.position("3"), history.len()), (Some(1), None, 2));
+    }
+
+    #[test]
+    fn a_first_fetched_reading_that_is_closed_hides_its_later_copies() {
+        let closed = StationStatus { is_installed: Some(false), ..reading("1", 0, 3) };
+        let open = StationStatus { fetched_at: closed.fetched_at + TimeDelta::hours(1), ..reading("1", 0, 3) };
+        assert!(History::new(&[open, closed]).is_empty());
+    }
+
+    #[test]
+    fn of_two_times_as_near_the_earlier_is_taken() {
+        assert_eq!(nearest(&[0, 10, 20], 15, 5), Some(1));
+        assert_eq!(nearest(&[0, 10, 20], 16, 5), Some(2));
+        assert_eq!((nearest(&[0, 10], 16, 5), nearest(&[], 0, 5)), (None, None));
+    }
+
+    #[test]
+    fn the_past_counts_full_readings_and_looks_back() {
+        let history = History::new(&readings("1", &[(0, 0), (60, 4), (120, 0), (180, 2)]));
+        let past = history.stations()[0].past(2).unwrap();
+        assert_eq!((past.time(), past.docks()), (120, 0));
+        assert_eq!((past.full_within(120), past.full_within(121), past.full_within(1)), ((1, 2), (2, 3), (1, 1)));
+        assert_eq!((past.docks_ago(60, 0), past.docks_ago(30, 29), past.docks_ago(30, 30)), (Some(4), None, Some(4)));
+        assert!(history.stations()[0].past(4).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn nearest_is_the_first_of_the_least_distance(
+            times in prop::collection::btree_set(-50..50i64, 0..20), target in -60..60i64, tolerance in 0..20i64
+        ) {
+            let times: Vec<_> = times.into_iter().collect();
+            let least = times.iter().map(|time| (time - target).abs()).min().filter(|&least| least <= tolerance);
+            let expected = least.and_then(|least| times.iter().position(|time| (time - target).abs() == least));
+            prop_assert_eq!(nearest(&times, target, tolerance), expected);
+        }
+
+        #[test]
+        fn the_order_of_the_readings_does_not_matter(
+            (sorted, shuffled) in prop::collection::vec((0..3u8, 0..40i64, 0..4u32), 0..60).prop_flat_map(|rows| {
+                let mut fetched = 0;
+                let all: Vec<_> = rows.into_iter().map(|(station, time, docks)| {
+                    fetched += 1;
+                    let one = reading(&station.to_string(), time, docks);
+                    StationStatus { fetched_at: one.fetched_at + TimeDelta::seconds(fetched), ..one }
+                }).collect();
+                (Just(all.clone()), Just(all).prop_shuffle())
+            })
+        ) {
+            prop_assert_eq!(History::new(&sorted), History::new(&shuffled));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Any of the models once it has learned, and how its one setting is chosen.
+
+use ndarray::Axis;
+use serde::{Deserialize, Serialize};
+
+use super::baseline::Calibrated;
+use super::logistic::Logistic;
+use super::metrics::{brier, cut};
+use super::name::ModelName;
+use super::tree::Tree;
+use crate::error::{Error, ErrorKind, Result};
+use crate::features::Matrix;
+
+/// The penalties that are tried, the strongest first.
+const ALPHAS: [f64; 3] = [100.0, 10.0, 1.0];
+/// With more training rows than this the default penalty is as good as any, and none is tried.
+const MANY: usize = 50_000;
+/// The depths that are tried, and the deepest that is grown.
+const DEPTHS: [usize; 4] = [3, 4, 6, 8];
+
+/// A model that has learned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Fitted {
+    Persistence,
+    Calibrated(Calibrated),
+    Climatology,
+    Logistic(Logistic),
+    Tree(Tree),
+}
+
+/// The settings that the validation span chooses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Tuning {
+    /// Penalty of the logistic regression.
+    pub(super) alpha: f64,
+    /// Depth of the tree.
+    pub(super) depth: usize,
+}
+
+/// Rows with what came of them.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) matrix: &'a Matrix,
+    pub(super) full: &'a [bool],
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { alpha: 1.0, depth: 4 }
+    }
+}
+
+impl Fitted {
+    /// Learns from `rows`.
+    pub(super) fn fit(name: ModelName, rows: Rows<'_>, tuning: Tuning) -> Result<Self> {
+        let Rows { matrix, full } = rows;
+        Ok(match name {
+            ModelName::Persistence => Self::Persistence,
+            ModelName::Calibrated => Self::Calibrated(Calibrated::fit(&matrix.docks, full)),
+            ModelName::Climatology => Self::Climatology,
+            ModelName::Logistic => {
+                Self::Logistic(Logistic::path(&matrix.values, full, &[tuning.alpha])?.swap_remove(0))
+            }
+            ModelName::Tree => Self::Tree(Tree::fit(&matrix.values, full, tuning.depth)?),
+        })
+    }
+
+    /// Learns from `rows` with each setting; the one of the best Brier score on `validation`, and the setting.
+    pub(super) fn tune(name: ModelName, rows: Rows<'_>, validation: Rows<'_>) -> Result<(Self, Tuning)> {
+        let usual = Tuning::default();
+        let candidates: Vec<(Self, Tuning)> = match name {
+            ModelName::Logistic if rows.full.len() <= MANY => Logistic::path(&rows.matrix.values, rows.full, &ALPHAS)?
+                .into_iter()
+                .map(|fit| (fit.alpha(), fit))
+                .map(|(alpha, fit)| (Self::Logistic(fit), Tuning { alpha, ..usual }))
+                .collect(),
+            ModelName::Tree => {
+                let deepest = Tree::fit(&rows.matrix.values, rows.full, DEPTHS[DEPTHS.len() - 1])?;
+                DEPTHS.map(|depth| (Self::Tree(deepest.cut(depth)), Tuning { depth, ..usual })).into()
+            }
+            _ => vec![(Self::fit(name, rows, usual)?, usual)],
+        };
+        let score = |candidate: &Self| brier(validation.full, &candidate.predict(validation.matrix));
+        let best = candidates.into_iter().map(|candidate| (score(&candidate.0), candidate));
+        let best = best.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate);
+        best.ok_or_else(|| Error::new(ErrorKind::Model, format_args!("{name} has nothing to choose from")))
+    }
+
+    /// The name it was fitted by.
+    pub(super) fn name(&self) -> ModelName {
+        match self {
+            Self::Persistence => ModelName::Persistence,
+            Self::Calibrated(_) => ModelName::Calibrated,
+            Self::Climatology => ModelName::Climatology,
+            Self::Logistic(_) => ModelName::Logistic,
+            Self::Tree(_) => ModelName::Tree,
+        }
+    }
+
+    /// Whether it can be applied to rows of `width` columns.
+    pub(super) fn is_sound(&self, width: usize) -> bool {
+        match self {
+            Self::Logistic(logistic) => logistic.width() == width,
+            Self::Tree(tree) => tree.is_sound(width),
+            Self::Persistence | Self::Calibrated(_) | Self::Climatology => true,
+        }
+    }
+
+    /// The probability of each row, cut so that none is 0 or 1.
+    pub(super) fn predict(&self, matrix: &Matrix) -> Vec<f64> {
+        let rows = || matrix.values.axis_iter(Axis(0));
+        match self {
+            Self::Persistence => matrix.docks.iter().map(|&docks| cut(f64::from(u8::from(docks == 0)))).collect(),
+            Self::Calibrated(calibrated) => matrix.docks.iter().map(|&docks| cut(calibrated.predict(docks))).collect(),
+            Self::Climatology => matrix.usual_full.iter().map(|&p| cut(p)).collect(),
+            Self::Logistic(logistic) => rows().map(|row| cut(logistic.predict(row))).collect(),
+            Self::Tree(tree) => rows().map(|row| cut(tree.predict(row))).collect(),
+        }
+    }
+}
