@@ -56,11 +56,19 @@ impl Axis {
         (first..=last).map(|k| k as f64 * step).map(|value| Tick { value, label: label(value, decimals) }).collect()
     }
 
-    /// The powers of ten on a log axis.
+    /// The powers of ten on a log axis: `1,000`, and from ten million `10⁷`.
     pub(super) fn decades(&self) -> Vec<Tick> {
         let (first, last) = (self.low.log10().ceil() as i32, self.high.log10().floor() as i32);
-        (first..=last).map(|power| 10f64.powi(power)).map(|value| Tick { value, label: grouped(value) }).collect()
+        let label = |power: i32| match power {
+            ..7 => grouped(10f64.powi(power)),
+            _ => format!("10{}", power.to_string().chars().map(superscript).collect::<String>()),
+        };
+        (first..=last).map(|power| Tick { value: 10f64.powi(power), label: label(power) }).collect()
     }
+}
+
+fn superscript(digit: char) -> char {
+    "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().zip('0'..='9').find_map(|(raised, plain)| (plain == digit).then_some(raised)).unwrap_or(digit)
 }
 
 /// Ticks for a probability spread by square root, as percentages.
@@ -121,6 +129,9 @@ mod tests {
         let ticks: Vec<(String, f64)> = axis.decades().into_iter().map(|t| (t.label, axis.at(t.value))).collect();
         assert_eq!(ticks[1], ("10".into(), 300.0));
         assert_eq!(ticks[4], ("10,000".into(), 0.0));
+        let axis = Axis::new(Spread::Log, (1e6, 1e12), (400.0, 0.0));
+        let labels: Vec<String> = axis.decades().into_iter().map(|tick| tick.label).collect();
+        assert_eq!(labels, ["1,000,000", "10⁷", "10⁸", "10⁹", "10¹⁰", "10¹¹", "10¹²"]);
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub(super) fn rasterize(
             let corner = glyph.px_bounds().min;
             let (x, y) = (corner.x as i32, corner.y as i32);
             glyph.draw(|dx, dy, cover| {
-                dot(x.saturating_add_unsigned(dx), y.saturating_add_unsigned(dy), f64::from(cover))
+                dot(x.saturating_add_unsigned(dx), y.saturating_add_unsigned(dy), f64::from(cover));
             });
         }
         x += advance(font, c, size);
@@ -111,7 +111,7 @@ mod tests {
     fn both_weights_hold_what_french_names_and_our_labels_need() {
         for weight in [Weight::Regular, Weight::Bold] {
             let font = font(weight).expect("the font parses");
-            for c in "azAZ09éèêëçœŒàùîôÉÈÇ’‘“”«»–—…·≤≥≈−×%°±→\u{202f}\u{2009}\u{a0}".chars()
+            for c in "azAZ09⁰¹²³⁴⁵⁶⁷⁸⁹éèêëçœŒàùîôÉÈÇ’‘“”«»–—…·≤≥≈−×%°±→\u{202f}\u{2009}\u{a0}".chars()
             {
                 assert_ne!(font.glyph_id(c).0, 0, "{c} is not in the {weight:?} font");
             }

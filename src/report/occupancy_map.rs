@@ -85,7 +85,7 @@ impl OccupancyMap {
             0 => String::new(),
             count => format!(" · {} without a place left out", counted(count, "station", "stations")),
         };
-        format!("{} · {at} local time (Europe/Paris){left_out}", counted(placed, "station", "stations"))
+        format!("{} · {at} Paris time{left_out}", counted(placed, "station", "stations"))
     }
 }
 
@@ -121,7 +121,7 @@ fn dot(scene: &mut Scene, at: Point, radius: f64, occupancy: Option<f64>) {
 
 /// The panel that shows all stations as large as the sheet allows, a kilometre north as long as a kilometre east.
 fn fitted(stations: &[&MapStation]) -> Panel {
-    const ROOM: (f64, f64) = (1120.0, BOTTOM - TOP - 112.0);
+    const ROOM: (f64, f64) = (1108.0, BOTTOM - TOP - 112.0);
     let extent = |coordinate: fn(&MapStation) -> f64, otherwise: f64| {
         let all = || stations.iter().map(|station| coordinate(station));
         match (all().reduce(f64::min), all().reduce(f64::max)) {
@@ -134,7 +134,7 @@ fn fitted(stations: &[&MapStation]) -> Panel {
     // Pixels for one degree north; the network need not fill the room, but its panel does.
     let pixels = (ROOM.1 / height).min(ROOM.0 / (width * squeeze));
     let (height, width) = (ROOM.1 / pixels, (ROOM.0 / (pixels * squeeze)).min(width * 1.6));
-    let (left, top) = (LEFT + 100.0, TOP + 44.0);
+    let (left, top) = (LEFT + 112.0, TOP + 44.0);
     Panel {
         x: Axis::new(Spread::Linear, (east - width / 2.0, east + width / 2.0), (left, left + width * squeeze * pixels)),
         y: Axis::new(Spread::Linear, (north - height / 2.0, north + height / 2.0), (top + ROOM.1, top)),
@@ -196,8 +196,7 @@ mod tests {
         let stations = vec![station(48.85, 2.35), station(0.0, 0.0), station(4885.0, 235.0)];
         let map = OccupancyMap { title: "Map".into(), source: "x".into(), at, stations };
         let scene = map.scene();
-        let subtitle =
-            "1 station · Thu 12 May 2022, 12:22 local time (Europe/Paris) · 2 stations without a place left out";
+        let subtitle = "1 station · Thu 12 May 2022, 12:22 Paris time · 2 stations without a place left out";
         assert_eq!(scene.texts()[1], subtitle);
     }
 }

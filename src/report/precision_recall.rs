@@ -61,6 +61,10 @@ impl Drawing for PrecisionRecall {
         scene.dashed(panel.at(0.0, self.base_rate), panel.at(1.0, self.base_rate), 2.5, QUIET);
         for (place, model) in self.models.iter().enumerate() {
             scene.line(&steps(&model.points, &panel), 2.5, category(place));
+            // A model that knows few forecasts, such as a small tree, has a curve of few points: show which.
+            for point in model.points.iter().filter(|_| model.points.len() <= 30) {
+                scene.disc(panel.at(point.recall, point.precision), 5.0, category(place));
+            }
         }
         if self.models.iter().all(|model| model.points.is_empty()) {
             scene.no_data(&panel, "no data");

@@ -76,7 +76,7 @@ impl Drawing for ReliabilityDiagram {
         let reliability = Panel { x: probability(LEFT + 80.0, split), y: probability(bottom, top) };
         let most = self.bins().map(|(_, bin)| bin.count).max().unwrap_or(1).max(10) as f64;
         let counts = Axis::new(Spread::Log, (0.8, most * 1.6), (bottom, top));
-        let sharpness = Panel { x: probability(split + 170.0, RIGHT - 26.0), y: counts };
+        let sharpness = Panel { x: probability(split + 142.0, RIGHT - 26.0), y: counts };
 
         self.draw_reliability(&mut scene, &reliability);
         self.draw_sharpness(&mut scene, &sharpness);

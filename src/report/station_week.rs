@@ -91,10 +91,9 @@ impl StationWeek {
     fn subtitle(&self, days: &LocalDays) -> String {
         let readings = counted(self.points.len(), "reading", "readings");
         match days.described() {
-            Some(span) => format!(
-                "Station {} · {span}, local time (Europe/Paris) · {readings}, not joined over gaps of more than 2 h",
-                self.station
-            ),
+            Some(span) => {
+                format!("Station {} · {span}, Paris time · {readings}, gaps over 2 h left open", self.station)
+            }
             None => format!("Station {} · {readings}", self.station),
         }
     }
@@ -145,8 +144,10 @@ impl StationWeek {
             let ground = |line: &[Point]| {
                 [&[(line[0].0, panel.y.from)], line, &[(line[line.len() - 1].0, panel.y.from)]].concat()
             };
-            scene.area(ground(&bikes), SKY.tint(0.75));
-            scene.area(ground(&mechanical), GREEN.tint(0.75));
+            if run.len() > 1 {
+                scene.area(ground(&bikes), SKY.tint(0.75));
+                scene.area(ground(&mechanical), GREEN.tint(0.75));
+            }
             stroke(scene, &bikes, BLUE);
         }
         if known.is_empty() {
