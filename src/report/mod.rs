@@ -1,1 +1,42 @@
 //! Results to JSON and CSV, and figures drawn from those results alone.
+//!
+//! Each figure is a plain struct. [`Figure`] is any of them: it draws itself as PNG or SVG, and its JSON reads back to the
+//! same figure, so a drawing can be changed without computing again. The font is compiled in and plotters only fills
+//! pixels: a figure looks the same on every machine, also on one without fonts.
+//!
+//! ```
+//! use velib::report::{Figure, Zone, ZoneOccupancy};
+//!
+//! # let folder = std::env::temp_dir().join("velib-report-doc");
+//! let zones = vec![Zone { zone: "Montreuil".into(), occupancy: Some(0.42), stations: 31 }];
+//! let figure = ZoneOccupancy { title: "Occupancy by commune".into(), source: "Simulated network, seed 1".into(), zones };
+//! figure.write_json(folder.join("zones.json"))?;
+//! Figure::read_json(folder.join("zones.json"))?.draw(folder.join("zones.png"))?;
+//! # std::fs::remove_dir_all(folder).ok();
+//! # Ok::<(), velib::Error>(())
+//! ```
+
+mod axis;
+mod bars;
+mod figure;
+mod font;
+mod occupancy_map;
+mod palette;
+mod png;
+mod precision_recall;
+mod reliability;
+mod results;
+mod scene;
+mod sheet;
+mod station_week;
+mod svg;
+#[cfg(test)]
+mod tests;
+
+pub use bars::{ModelScore, ModelScores, Zone, ZoneOccupancy};
+pub use figure::Figure;
+pub use occupancy_map::{MapStation, OccupancyMap};
+pub use precision_recall::{PrecisionRecall, PrecisionRecallCurve};
+pub use reliability::{ModelReliability, ReliabilityDiagram};
+pub use results::{read_json, write_csv, write_json};
+pub use station_week::{StationPoint, StationWeek};

@@ -1,0 +1,288 @@
+//! What holds for every figure: it can be drawn again from its JSON, read by a reader, and never panics.
+
+use std::fs;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use proptest::prelude::*;
+
+use super::scene::SHEET;
+use super::*;
+use crate::error::ErrorKind;
+use crate::model::{PrecisionRecallPoint, ReliabilityBin};
+
+const START: &str = "2024-03-04T00:10:00Z";
+
+fn at(minutes: i64) -> DateTime<Utc> {
+    START.parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(minutes)
+}
+
+fn week() -> StationWeek {
+    let point = |hour: i64| {
+        let bikes = (hour % 24) as f64;
+        StationPoint {
+            time: at(60 * hour),
+            docks: Some(23.0 - bikes),
+            mechanical: Some(bikes / 2.0),
+            ebike: Some(bikes / 2.0),
+        }
+    };
+    StationWeek {
+        title: "Œuvre d’Île-de-France".into(),
+        station: "16107".into(),
+        source: "Simulated network, seed 1".into(),
+        capacity: Some(23.0),
+        points: (0..7 * 24).map(point).collect(),
+    }
+}
+
+fn map() -> OccupancyMap {
+    let station = |place: u32| MapStation {
+        code: place.to_string(),
+        lat: 48.81 + 0.001 * f64::from(place * 37 % 100),
+        lon: 2.25 + 0.002 * f64::from(place * 61 % 100),
+        occupancy: (!place.is_multiple_of(7)).then(|| f64::from(place % 11) / 10.0),
+        capacity: (!place.is_multiple_of(5)).then(|| f64::from(place)),
+    };
+    OccupancyMap { title: "Occupancy".into(), source: "s".into(), at: at(0), stations: (0..80).map(station).collect() }
+}
+
+fn bins() -> Vec<ReliabilityBin> {
+    let bin = |place: u32| {
+        let (lower, upper) = (f64::from(place) / 10.0, f64::from(place + 1) / 10.0);
+        let middle = (lower + upper) / 2.0;
+        ReliabilityBin {
+            lower,
+            upper,
+            count: 100_000 >> place,
+            mean_forecast: middle,
+            observed_frequency: middle * 0.9,
+        }
+    };
+    (0..10).map(bin).collect()
+}
+
+fn reliability() -> ReliabilityDiagram {
+    let models = ["persistence", "logistic"].map(|name| ModelReliability { name: name.into(), bins: bins() }).to_vec();
+    ReliabilityDiagram { title: "Reliability".into(), source: "s".into(), models }
+}
+
+fn precision_recall() -> PrecisionRecall {
+    let point = |step: u32| {
+        let recall = f64::from(step) / 50.0;
+        PrecisionRecallPoint { threshold: 1.0 - recall, precision: 1.0 - 0.9 * recall, recall }
+    };
+    let curve = PrecisionRecallCurve {
+        name: "tree".into(),
+        average_precision: Some(0.55),
+        points: (1..=50).map(point).collect(),
+    };
+    PrecisionRecall { title: "Precision".into(), source: "s".into(), base_rate: 0.02, models: vec![curve] }
+}
+
+fn zones() -> ZoneOccupancy {
+    let zone = |place: u32| Zone {
+        zone: format!("Saint-Étienne-du-Bœuf-lès-Ponts {place}"),
+        occupancy: (!place.is_multiple_of(4)).then(|| f64::from(place) / 30.0),
+        stations: u64::from(place),
+    };
+    ZoneOccupancy { title: "Zones".into(), source: "s".into(), zones: (0..40).map(zone).collect() }
+}
+
+fn scores() -> ModelScores {
+    let score = |name: &str, brier_skill| ModelScore { name: name.into(), brier: Some(0.015), brier_skill };
+    let models = vec![score("persistence", Some(-0.65)), score("logistic", Some(0.09)), score("tree", None)];
+    ModelScores { title: "Skill".into(), source: "s".into(), reference: "calibrated persistence".into(), models }
+}
+
+fn every_figure() -> Vec<Figure> {
+    vec![week().into(), map().into(), reliability().into(), precision_recall().into(), zones().into(), scores().into()]
+}
+
+/// The same figures with nothing to show.
+fn every_empty_figure() -> Vec<Figure> {
+    vec![
+        StationWeek { points: vec![], ..week() }.into(),
+        OccupancyMap { stations: vec![], ..map() }.into(),
+        ReliabilityDiagram { models: vec![], ..reliability() }.into(),
+        PrecisionRecall { models: vec![], ..precision_recall() }.into(),
+        ZoneOccupancy { zones: vec![], ..zones() }.into(),
+        ModelScores { models: vec![], ..scores() }.into(),
+    ]
+}
+
+/// How many pixels of a stretch of the sheet are not paper; `across` and `down` are in pixels.
+fn inked(pixels: &[u8], across: std::ops::Range<usize>, down: std::ops::Range<usize>) -> usize {
+    let width = SHEET.0 as usize;
+    let places = down.flat_map(|y| across.clone().map(move |x| (y * width + x) * 3));
+    places.filter(|&place| pixels[place..place + 3].iter().any(|&channel| channel < 200)).count()
+}
+
+#[test]
+fn every_figure_is_drawn_from_its_json_with_a_title_and_a_source() {
+    let folder = tempfile::tempdir().unwrap();
+    for figure in every_figure() {
+        let (json, png) = (folder.path().join("a/figure.json"), folder.path().join("b/figure.PNG"));
+        figure.write_json(&json).unwrap();
+        let read = Figure::read_json(&json).unwrap();
+        assert_eq!(read, figure);
+        read.draw(&png).unwrap();
+        let file = fs::read(&png).unwrap();
+        assert_eq!(file[..8], *b"\x89PNG\r\n\x1a\n");
+        let size = [16, 20].map(|start| u32::from_be_bytes(file[start..start + 4].try_into().unwrap()));
+        assert_eq!(size, [SHEET.0, SHEET.1]);
+        assert_eq!(fs::read_dir(png.parent().unwrap()).unwrap().count(), 1, "nothing unfinished is left");
+
+        let pixels = png::pixels(&read.scene().unwrap()).unwrap();
+        assert!(inked(&pixels, 60..400, 30..75) > 300, "no title on {figure:?}");
+        assert!(inked(&pixels, 60..70, 960..985) > 5, "no source on {figure:?}");
+        assert_eq!(inked(&pixels, 0..50, 0..1000) + inked(&pixels, 1550..1600, 0..1000), 0, "the margins are free");
+    }
+}
+
+#[test]
+fn every_figure_is_drawn_as_svg_without_a_font() {
+    let folder = tempfile::tempdir().unwrap();
+    for figure in every_figure() {
+        let path = folder.path().join("figure.svg");
+        figure.draw(&path).unwrap();
+        let svg = fs::read_to_string(path).unwrap();
+        assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+        assert!(!svg.contains("<text") && !svg.contains("NaN") && !svg.contains("inf"));
+    }
+}
+
+#[test]
+fn a_figure_without_data_says_so() {
+    for figure in every_empty_figure() {
+        let scene = figure.scene().unwrap();
+        assert!(scene.texts().contains(&"no data"), "{figure:?}");
+        assert_eq!(scene.illegible(), None, "{figure:?}");
+    }
+}
+
+#[test]
+fn no_label_overlaps_another_or_is_cut() {
+    for figure in every_figure() {
+        assert_eq!(figure.scene().unwrap().illegible(), None, "{figure:?}");
+    }
+}
+
+#[test]
+fn a_struct_draws_what_the_figure_draws() {
+    let folder = tempfile::tempdir().unwrap();
+    let [alone, any] = ["alone.svg", "any.svg"].map(|name| folder.path().join(name));
+    week().draw(&alone).unwrap();
+    Figure::from(week()).draw(&any).unwrap();
+    assert_eq!(fs::read(alone).unwrap(), fs::read(any).unwrap());
+    let json = folder.path().join("week.json");
+    week().write_json(&json).unwrap();
+    assert_eq!(read_json::<StationWeek>(&json).unwrap(), week());
+    assert!(fs::read_to_string(json).unwrap().contains("\"figure\": \"station_week\""));
+}
+
+#[test]
+fn errors_name_the_value_and_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("figure.png");
+    let mut diagram = reliability();
+    diagram.models[1].bins[3].observed_frequency = f64::NAN;
+    for refused in [diagram.draw(&path), diagram.write_json(&path)] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Figure);
+        assert_eq!(error.message(), "`observed_frequency` of bin 3 of logistic is NaN, not a number from 0 to 1");
+        assert!(error.to_string().contains("figure.png"), "{error}");
+    }
+    assert!(!path.exists());
+
+    let mut long = week();
+    long.points.push(StationPoint { time: at(60 * 24 * 400), ..long.points[0] });
+    assert_eq!(long.draw(&path).unwrap_err().message(), "400 days are too many for one figure");
+
+    let mut many = reliability();
+    many.models.resize(13, many.models[0].clone());
+    let error = many.draw(&path).unwrap_err();
+    assert!(error.to_string().ends_with("13 models are too many for one figure; draw at most 12"), "{error}");
+
+    let error = week().draw("week.gif").unwrap_err();
+    assert_eq!(error.to_string(), "week.gif: a figure is written as PNG or SVG; end the file's name in .png or .svg");
+    assert_eq!(error.exit_code(), 2);
+}
+
+/// A share, mostly; now and then any number at all, or none.
+fn number() -> impl Strategy<Value = f64> {
+    let odd = prop::sample::select(vec![f64::NAN, f64::INFINITY, f64::MAX, -0.0, 0.0, 1.0]);
+    prop_oneof![80 => 0.0..=1.0f64, 10 => 0.0..70.0f64, 1 => any::<f64>(), 2 => odd]
+}
+
+fn unknown_or_number() -> impl Strategy<Value = Option<f64>> {
+    prop::option::weighted(0.8, number())
+}
+
+/// A figure of any kind from any numbers and names.
+fn any_figure() -> impl Strategy<Value = Figure> {
+    let name = || prop_oneof!["\\PC{0,12}", "[A-Za-zéèçœ’ -]{0,120}"];
+    let minutes = prop_oneof![60 => 0..120_000i64, 1 => -100_000_000_000..100_000_000_000i64];
+    let point = (minutes, unknown_or_number(), unknown_or_number(), unknown_or_number())
+        .prop_map(|(minutes, docks, mechanical, ebike)| StationPoint { time: at(minutes), docks, mechanical, ebike });
+    let week = (name(), unknown_or_number(), prop::collection::vec(point, 0..30))
+        .prop_map(|(title, capacity, points)| StationWeek { title, capacity, points, ..week() }.into());
+    let station = (number(), number(), unknown_or_number(), unknown_or_number())
+        .prop_map(|(lat, lon, occupancy, capacity)| MapStation { code: "1".into(), lat, lon, occupancy, capacity });
+    let map = prop::collection::vec(station, 0..6).prop_map(|stations| OccupancyMap { stations, ..map() }.into());
+    let bin = (any::<u64>(), number(), number()).prop_map(|(count, mean_forecast, observed_frequency)| {
+        ReliabilityBin { lower: 0.0, upper: 1.0, count, mean_forecast, observed_frequency }
+    });
+    let model = (name(), prop::collection::vec(bin, 0..4)).prop_map(|(name, bins)| ModelReliability { name, bins });
+    let reliability =
+        prop::collection::vec(model, 0..14).prop_map(|models| ReliabilityDiagram { models, ..reliability() }.into());
+    let point = (number(), number(), number()).prop_map(|(threshold, precision, recall)| PrecisionRecallPoint {
+        threshold,
+        precision,
+        recall,
+    });
+    let curve = (name(), unknown_or_number(), prop::collection::vec(point, 0..5))
+        .prop_map(|(name, average_precision, points)| PrecisionRecallCurve { name, average_precision, points });
+    let precision_recall = (number(), prop::collection::vec(curve, 0..4))
+        .prop_map(|(base_rate, models)| PrecisionRecall { base_rate, models, ..precision_recall() }.into());
+    let zone = (name(), unknown_or_number(), any::<u64>()).prop_map(|(zone, occupancy, stations)| Zone {
+        zone,
+        occupancy,
+        stations,
+    });
+    let zones = prop::collection::vec(zone, 0..40).prop_map(|zones| ZoneOccupancy { zones, ..self::zones() }.into());
+    let score = (name(), unknown_or_number(), unknown_or_number()).prop_map(|(name, brier, skill)| ModelScore {
+        name,
+        brier,
+        brier_skill: skill.map(|skill| -skill),
+    });
+    let scores = (name(), prop::collection::vec(score, 0..9))
+        .prop_map(|(reference, models)| ModelScores { reference, models, ..scores() }.into());
+    prop_oneof![week, map, reliability, precision_recall, zones, scores]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn any_input_is_a_legible_figure_or_an_error_of_its_kind(figure in any_figure()) {
+        match figure.scene() {
+            Ok(scene) => prop_assert_eq!(scene.illegible(), None),
+            Err(error) => prop_assert_eq!(error.kind(), ErrorKind::Figure),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+
+    #[test]
+    fn whatever_passes_the_check_can_be_kept_and_drawn(figure in any_figure()) {
+        if let Ok(scene) = figure.scene() {
+            png::pixels(&scene).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let json = folder.path().join("figure.json");
+            figure.write_json(&json).unwrap();
+            prop_assert_eq!(Figure::read_json(&json).unwrap(), figure);
+        }
+    }
+}
