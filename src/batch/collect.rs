@@ -86,7 +86,7 @@ impl CsvCollector {
             std::fs::TryLockError::Error(error) => failed(error),
         })?;
 
-        let mut dedupe = Dedupe::new();
+        let mut dedupe = Dedupe::unbounded();
         let (found, end) = read_back(&file, path, &mut dedupe)?;
         file.set_len(end).map_err(failed)?;
         file.seek(SeekFrom::Start(end)).map_err(failed)?;

@@ -7,6 +7,7 @@ use polars::prelude::*;
 
 use crate::error::Result;
 use crate::station::StationStatus;
+use crate::streaming::ZoneKind;
 
 use super::engine::of_polars;
 
@@ -26,7 +27,7 @@ use super::engine::of_polars;
 /// | `duedate` | datetime, ms, UTC | event time |
 /// | `lat`, `lon` | 64-bit float | degrees |
 /// | `nom_arrondissement_communes` | text | as the portal says it |
-/// | `commune`, `arrondissement` | text | the zones that the station stands in |
+/// | `commune`, `arrondissement` | text | the zones that the station stands in, by [`ZoneKind`] |
 /// | `open` | boolean | [`StationStatus::usable`] |
 /// | `full`, `empty` | boolean | [`StationStatus::is_full`], [`StationStatus::is_empty`] |
 #[derive(Clone, Debug)]
@@ -54,8 +55,8 @@ impl Table {
             rows.floats("lat", |reading| reading.lat),
             rows.floats("lon", |reading| reading.lon),
             rows.texts("nom_arrondissement_communes", |reading| reading.commune.as_deref()),
-            rows.texts("commune", |reading| reading.commune.as_deref()),
-            rows.texts("arrondissement", arrondissement),
+            rows.texts("commune", |reading| ZoneKind::Commune.zone_of(reading)),
+            rows.texts("arrondissement", |reading| ZoneKind::Arrondissement.zone_of(reading)),
             rows.booleans("open", StationStatus::usable),
             rows.booleans("full", StationStatus::is_full),
             rows.booleans("empty", StationStatus::is_empty),
@@ -85,17 +86,6 @@ impl Table {
 
     pub(super) fn frame(&self) -> &DataFrame {
         &self.frame
-    }
-}
-
-/// The arrondissement of a station of Paris, after its code; elsewhere the commune. Unknown if the commune is.
-fn arrondissement(reading: &StationStatus) -> Option<String> {
-    let commune = reading.commune.as_deref()?;
-    let number = reading.station_code.as_str().parse::<u32>().ok().map(|code| code / 1000);
-    match number {
-        Some(1) if commune == "Paris" => Some("Paris 1er".to_owned()),
-        Some(number @ 2..=20) if commune == "Paris" => Some(format!("Paris {number}e")),
-        _ => Some(commune.to_owned()),
     }
 }
 
@@ -158,16 +148,5 @@ mod tests {
             let known = ["fetched_at", "stationcode", "duedate"].contains(&column.name().as_str());
             assert_eq!(column.null_count() == 0, known, "{}", column.name());
         }
-    }
-
-    #[test]
-    fn the_commune_decides_before_the_code_does() {
-        let zone = |code, commune| arrondissement(&reading(code, commune));
-        assert_eq!(zone("16107", Some("Paris")).as_deref(), Some("Paris 16e"));
-        assert_eq!(zone("1001", Some("Paris")).as_deref(), Some("Paris 1er"));
-        assert_eq!(zone("16107", Some("Neuilly-sur-Seine")).as_deref(), Some("Neuilly-sur-Seine"));
-        assert_eq!(zone("12107_relais", Some("Paris")).as_deref(), Some("Paris"));
-        assert_eq!(zone("21001", Some("Paris")).as_deref(), Some("Paris"));
-        assert_eq!(zone("16107", None), None);
     }
 }

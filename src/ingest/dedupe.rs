@@ -16,15 +16,27 @@ use crate::station::{StationCode, StationStatus};
 pub const REMEMBERED_PER_STATION: usize = 10_080;
 
 /// Which readings were seen. Eight bytes for each one remembered.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Dedupe {
     seen: HashMap<StationCode, Vec<i64>>,
+    per_station: usize,
+}
+
+impl Default for Dedupe {
+    fn default() -> Self {
+        Self { seen: HashMap::new(), per_station: REMEMBERED_PER_STATION }
+    }
 }
 
 impl Dedupe {
-    /// A memory that has seen nothing.
+    /// A memory that has seen nothing, bounded by [`REMEMBERED_PER_STATION`].
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A memory that forgets nothing: as large as what it guards, at eight bytes a reading.
+    pub fn unbounded() -> Self {
+        Self { per_station: usize::MAX, ..Self::default() }
     }
 
     /// Remembers a reading; whether it is new.
@@ -36,7 +48,7 @@ impl Dedupe {
         };
         let Err(place) = times.binary_search(&time) else { return false };
         times.insert(place, time);
-        if times.len() > REMEMBERED_PER_STATION {
+        if times.len() > self.per_station {
             times.remove(0);
         }
         true
@@ -91,5 +103,10 @@ mod tests {
         }
         assert_eq!(dedupe.len(), REMEMBERED_PER_STATION);
         assert!(!dedupe.insert(&code, at(1)) && dedupe.insert(&code, at(0)));
+        let mut unbounded = Dedupe::unbounded();
+        for time in 0..=REMEMBERED_PER_STATION as i64 {
+            assert!(unbounded.insert(&code, at(time)));
+        }
+        assert!(!unbounded.insert(&code, at(0)));
     }
 }

@@ -174,6 +174,30 @@ impl Consumer {
         Ok(())
     }
 
+    /// Hands each batch that is not empty to `work` and acknowledges it when that is done. Goes on for ever, or with
+    /// `until_end` until everything was read; on the embedded broker always until then, because nothing comes after. How
+    /// many messages were read.
+    pub fn each_batch(
+        &mut self,
+        max: usize,
+        until_end: bool,
+        mut work: impl FnMut(&Batch) -> Result<()>,
+    ) -> Result<u64> {
+        let mut messages = 0;
+        loop {
+            let batch = self.next_batch(max, Duration::from_secs(1))?;
+            let is_over = batch.at_end && (until_end || self.embedded.is_some());
+            if batch.messages() > 0 {
+                messages += batch.messages() as u64;
+                work(&batch)?;
+                self.acknowledge(batch)?;
+            }
+            if is_over {
+                return Ok(messages);
+            }
+        }
+    }
+
     /// Whether everything was read, as [`Batch::at_end`] says.
     fn at_end(&mut self) -> Result<bool> {
         match &mut self.embedded {

@@ -27,7 +27,8 @@ def load(paths):
         full=usable & (pl.col("numdocksavailable") == 0),
         empty=pl.col("is_installed") & pl.col("is_renting") & (pl.col("numbikesavailable") == 0),
         commune=commune,
-        arrondissement=pl.when((commune == "Paris") & number.is_between(1, 20)).then(suffix).otherwise(commune),
+        # In Paris the code tells, or nothing does.
+        arrondissement=pl.when(commune != "Paris").then(commune).when((commune == "Paris") & number.is_between(1, 20)).then(suffix),
     )
 
 

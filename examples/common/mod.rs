@@ -1,0 +1,314 @@
+//! What the examples share: the options that several of them take, how they print, and how they end.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::print_stderr,
+    reason = "each example uses its own part of this and talks to its user"
+)]
+
+use std::fmt::Display;
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use clap::{Args, Parser};
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use velib::ingest::{Api, Opendatasoft, Recording, SetAside, SimulatedNetwork, SimulationConfig, Source};
+use velib::kafka::Broker;
+use velib::report::{Figure, StationPoint, StationWeek};
+use velib::{Error, Result, StationCode, StationStatus};
+
+/// Reads the command line, runs `main`, and turns its answer into an exit code: 0, 1 for a failure, 2 for wrong usage.
+pub fn run<A: Parser>(main: impl FnOnce(A) -> Result<()>) -> ExitCode {
+    match main(A::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Where readings come from.
+#[derive(Args)]
+pub struct SourceOptions {
+    /// Where readings come from: `live`, `simulate`, or a recording as CSV or Parquet
+    #[arg(long, value_name = "live|simulate|FILE")]
+    source: Option<String>,
+    /// Base address of the portal, to which each interface adds its own path [default: the portal's own]
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// The portal's interface, v2.1 or v1.0 (deprecated)
+    #[arg(long, value_name = "v2.1|v1.0", default_value = "v2.1")]
+    api: String,
+}
+
+/// Where readings come from, once opened.
+pub enum Opened {
+    /// The portal, which can also be asked for a part.
+    Live(Opendatasoft),
+    /// A recording or a simulation.
+    Replay(Box<dyn Source>),
+}
+
+impl SourceOptions {
+    /// Opens the source; `unless_told` is taken when no `--source` was given, but an endpoint always means `live`.
+    pub fn open(&self, unless_told: &str) -> Result<Opened> {
+        let api: Api = self.api.parse()?;
+        let unless_told = if self.endpoint.is_some() { "live" } else { unless_told };
+        match self.source.as_deref().unwrap_or(unless_told) {
+            "live" => {
+                let portal = Opendatasoft::new(api)?;
+                Ok(Opened::Live(match &self.endpoint {
+                    Some(endpoint) => portal.with_endpoint(endpoint)?,
+                    None => portal,
+                }))
+            }
+            _ if self.endpoint.is_some() => {
+                Err(Error::usage("--endpoint", "only the live source has an address").way_out("leave --source out"))
+            }
+            "simulate" => Ok(Opened::Replay(Box::new(SimulatedNetwork::new(SimulationConfig::default())?))),
+            file => {
+                let recording = Recording::read(&[file])?;
+                report_set_aside(recording.set_aside());
+                Ok(Opened::Replay(Box::new(recording.replay())))
+            }
+        }
+    }
+}
+
+impl SourceOptions {
+    /// With a real Kafka nothing is published here, so a source would be left unread.
+    pub fn refuse_beside_brokers(&self) -> Result<()> {
+        if self.source.is_none() && self.endpoint.is_none() {
+            return Ok(());
+        }
+        Err(Error::usage("--source", "with --brokers the readings are those of the topic")
+            .way_out("publish the source to it by `part1_fetch --publish`"))
+    }
+}
+
+impl Opened {
+    /// As the one trait that every source answers to.
+    pub fn into_source(self) -> Box<dyn Source> {
+        match self {
+            Self::Live(portal) => Box::new(portal),
+            Self::Replay(source) => source,
+        }
+    }
+}
+
+/// The broker and the topic.
+#[derive(Args)]
+pub struct KafkaOptions {
+    /// A Kafka to use, HOST:PORT[,HOST:PORT]; without it a broker inside this process, which keeps nothing after the run
+    #[arg(long, value_name = "HOST:PORT")]
+    pub brokers: Option<String>,
+    /// The topic of the readings
+    #[arg(long, default_value = "velib")]
+    pub topic: String,
+}
+
+impl KafkaOptions {
+    /// Reaches the broker, or starts the embedded one.
+    pub fn open(&self) -> Result<Broker> {
+        Broker::open(self.brokers.as_deref())
+    }
+}
+
+/// The history that Part 3 and Part 4 work on.
+#[derive(Args)]
+pub struct DataOptions {
+    /// History to work on, CSV or Parquet; may be given several times [default: the simulated network]
+    #[arg(long, value_name = "FILE")]
+    data: Vec<PathBuf>,
+}
+
+impl DataOptions {
+    /// What the history is, in words, and its readings, each (station, `last_reported`) once.
+    pub fn read(&self) -> Result<(String, Vec<StationStatus>)> {
+        if self.data.is_empty() {
+            let network = SimulatedNetwork::new(SimulationConfig::default())?;
+            let described = network.describe();
+            let mut recording = Recording::from_readings(network.readings());
+            recording.deduplicate();
+            return Ok((described, recording.into_readings()));
+        }
+        let mut recording = Recording::read(&self.data)?;
+        report_set_aside(recording.set_aside());
+        let repeated = recording.deduplicate();
+        let files = self.data.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        let readings = recording.into_readings();
+        Ok((format!("{files} ({} readings, {repeated} repeats left out)", readings.len()), readings))
+    }
+}
+
+/// Tells on stderr how many records could not be read, and shows the first few.
+pub fn report_set_aside(set_aside: &[SetAside]) {
+    for record in set_aside.iter().take(3) {
+        eprintln!("set aside: {record}");
+    }
+    if set_aside.len() > 3 {
+        eprintln!("set aside: {} records in all", set_aside.len());
+    }
+}
+
+/// A duration such as `60s`, `10m`, `1h` or `1h 30m`.
+pub fn duration(text: &str) -> std::result::Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write for example 60s, 10m or 1h"))
+}
+
+/// A duration as it would be written on the command line.
+pub fn in_words(duration: Duration) -> impl Display {
+    humantime::format_duration(duration)
+}
+
+/// Prints results. A reader that has gone away (`| head`) ends the program quietly.
+pub fn print(text: impl Display) -> Result<()> {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        written => written.map_err(|error| Error::io("standard output", &error)),
+    }
+}
+
+/// Prints results as one JSON object.
+pub fn print_json(results: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(results);
+    print(text.map_err(|error| Error::new(velib::ErrorKind::Data, format!("the results are no JSON: {error}")))?)
+}
+
+/// The first line of every example: what it works on. With `--json` stdout is for the object alone.
+pub fn headline(json: bool, text: impl Display) -> Result<()> {
+    if json {
+        eprintln!("{text}");
+        return Ok(());
+    }
+    print(text)
+}
+
+/// A table: the first column to the left, the others to the right, or to the left where `left` says so.
+pub fn table<const N: usize>(header: [&str; N], left: &[usize], rows: impl IntoIterator<Item = [String; N]>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        let is_left = index == 0 || left.contains(&index);
+        column.set_cell_alignment(if is_left { CellAlignment::Left } else { CellAlignment::Right });
+    }
+    table
+}
+
+/// A number that may be unknown, with so many decimals.
+pub fn figure(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| "–".into(), |value| format!("{value:.decimals$}"))
+}
+
+/// A count that may be unknown.
+pub fn count(value: Option<u32>) -> String {
+    value.map_or_else(|| "–".into(), |value| value.to_string())
+}
+
+/// A line on stderr that says how far the work is, a few times a second, if there is a terminal to read it.
+pub struct Progress {
+    shown: Option<Instant>,
+    is_terminal: bool,
+}
+
+impl Progress {
+    pub fn new() -> Self {
+        Self { shown: None, is_terminal: std::io::stderr().is_terminal() }
+    }
+
+    /// Shows what `text` makes, unless something was shown a moment ago.
+    pub fn show(&mut self, text: impl FnOnce() -> String) {
+        let is_due = self.shown.is_none_or(|shown| shown.elapsed() > Duration::from_millis(200));
+        if self.is_terminal && is_due {
+            eprint!("\r\x1b[K{}", text());
+            self.shown = Some(Instant::now());
+        }
+    }
+}
+
+impl Progress {
+    /// Shows a step that is worth a line of its own, however soon after the last.
+    pub fn show_now(&mut self, text: &str) {
+        self.shown = None;
+        self.show(|| text.to_owned());
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown.is_some() {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
+
+/// A file for the results of a run that was not told where to put them: `var/NAME`, in the place of an earlier run's.
+pub fn scratch_file(name: &str) -> Result<PathBuf> {
+    let path = Path::new("var").join(name);
+    std::fs::create_dir_all("var").map_err(|error| Error::io("var", &error))?;
+    for old in [path.clone(), path.with_extension("sqlite-wal"), path.with_extension("sqlite-shm")] {
+        match std::fs::remove_file(&old) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io(&old, &error)),
+            _ => {}
+        }
+    }
+    Ok(path)
+}
+
+/// An empty folder; what an earlier run of ours left there under `var` is replaced, anything else is refused.
+pub fn folder_made_anew(folder: &Path) -> Result<&Path> {
+    if folder.starts_with("var") && folder.exists() {
+        std::fs::remove_dir_all(folder).map_err(|error| Error::io(folder, &error))?;
+    }
+    if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(Error::usage("--out", format!("{} is not empty", folder.display())).way_out("name a new folder"));
+    }
+    std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, &error))?;
+    Ok(folder)
+}
+
+/// Where the data of a figure come from; recorded history is Paris's, under its licence.
+pub fn source_line(described: &str) -> String {
+    match described.strip_prefix("the simulated network") {
+        Some(settings) => format!("Simulated network{settings}"),
+        None => "Data: Paris Data, ODbL".into(),
+    }
+}
+
+/// Draws a figure as `FOLDER/NAME.png`, beside the JSON that it can be drawn again from.
+pub fn draw(folder: &Path, name: &str, figure: &Figure) -> Result<()> {
+    figure.write_json(folder.join(name).with_extension("json"))?;
+    figure.draw(folder.join(name).with_extension("png"))
+}
+
+/// The last week of one station's history.
+pub fn station_week(readings: &[StationStatus], code: &StationCode, described: &str) -> Option<Figure> {
+    let own = || readings.iter().filter(|reading| reading.station_code == *code);
+    let last = own().max_by_key(|reading| reading.last_reported)?;
+    let from = last.last_reported - TimeDelta::days(7);
+    let name = last.name.as_deref().unwrap_or_default();
+    Some(Figure::from(StationWeek {
+        title: "Availability over a week".into(),
+        station: format!("{code} {name}").trim().to_owned(),
+        source: source_line(described),
+        capacity: last.capacity.map(f64::from),
+        points: own()
+            .filter(|reading| reading.last_reported > from && !reading.is_closed())
+            .map(|reading| StationPoint {
+                time: reading.last_reported,
+                docks: reading.docks_available.map(f64::from),
+                mechanical: reading.mechanical.map(f64::from),
+                ebike: reading.ebike.map(f64::from),
+            })
+            .collect(),
+    }))
+}
