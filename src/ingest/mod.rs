@@ -15,7 +15,7 @@ mod snapshot;
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use dedupe::{Dedupe, REMEMBERED_PER_STATION};
 pub use http::{Http, HttpSettings};
-pub use opendatasoft::{Api, DATASET, Opendatasoft, get_station, get_velib_data};
+pub use opendatasoft::{Api, DATASET, Opendatasoft, decode_records, get_station, get_velib_data};
 pub use recording::{Recording, Replay};
 pub use simulate::{Closure, Profile, Rates, SimulatedNetwork, SimulatedStation, SimulationConfig};
 pub use snapshot::{SetAside, SetAsideFile, Snapshot, Source};

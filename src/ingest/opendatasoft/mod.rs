@@ -183,17 +183,7 @@ impl Opendatasoft {
     }
 
     fn read(&self, records: Vec<Map<String, Value>>, counted: Option<u64>, url: &str) -> Snapshot {
-        let mut snapshot = Snapshot { fetched_at: self.now(), readings: vec![], counted, set_aside: vec![] };
-        for record in records {
-            match record::reading(&record, snapshot.fetched_at) {
-                Ok(reading) => snapshot.readings.push(reading),
-                Err(reason) => {
-                    let raw = Value::Object(record).to_string();
-                    snapshot.set_aside.push(SetAside { place: Place::Url(url.into()), reason, raw });
-                }
-            }
-        }
-        snapshot
+        Snapshot { counted, ..decode_records(records, self.now(), &Place::Url(url.into())) }
     }
 
     /// The time of arrival in whole seconds, as every recording keeps it.
@@ -215,6 +205,41 @@ impl Source for Opendatasoft {
     fn describe(&self) -> String {
         format!("the live feed of {} ({})", self.endpoint, if self.api == Api::V2_1 { "v2.1" } else { "v1.0" })
     }
+}
+
+/// The readings in the portal's records, each a flat map of fields as either interface gives it: of v2.1 an export's
+/// elements or a page's `results`, of v1.0 the `fields` of a page's `records`.
+///
+/// A record that cannot be read is set aside as what came from `place`. How many stations the portal counts does not stand
+/// in the records: `counted` is `None`.
+///
+/// ```
+/// use velib::{error::Place, ingest::decode_records};
+///
+/// let export = r#"[
+///     {"stationcode": "16107", "duedate": "2022-05-12T09:18:14+00:00", "numdocksavailable": 7},
+///     {"stationcode": "20117", "duedate": "yesterday", "numdocksavailable": 3}
+/// ]"#;
+/// let fetched_at = "2022-05-12T09:22:18Z".parse().unwrap();
+/// let snapshot = decode_records(serde_json::from_str(export).unwrap(), fetched_at, &Place::file("export.json"));
+///
+/// assert_eq!(snapshot.readings.len(), 1);
+/// assert_eq!(snapshot.readings[0].docks_available, Some(7));
+/// assert_eq!(snapshot.readings[0].capacity, None); // unknown, not zero
+/// assert!(snapshot.set_aside[0].reason.starts_with("duedate is `yesterday`"));
+/// ```
+pub fn decode_records(records: Vec<Map<String, Value>>, fetched_at: DateTime<Utc>, place: &Place) -> Snapshot {
+    let mut snapshot = Snapshot { fetched_at, readings: vec![], counted: None, set_aside: vec![] };
+    for record in records {
+        match record::reading(&record, fetched_at) {
+            Ok(reading) => snapshot.readings.push(reading),
+            Err(reason) => {
+                let raw = Value::Object(record).to_string();
+                snapshot.set_aside.push(SetAside { place: place.clone(), reason, raw });
+            }
+        }
+    }
+    snapshot
 }
 
 /// The first `nrows` stations of Vélib' as they are now: the assignment's own function, with its live portal.
