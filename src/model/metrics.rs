@@ -94,24 +94,26 @@ pub fn reliability(came: &[bool], forecasts: &[f64]) -> Vec<ReliabilityBin> {
         .collect()
 }
 
-/// The precision-recall curve, from the highest threshold to the lowest, thinned evenly to at most 500 points; empty if
-/// the event never came.
+/// The precision-recall curve, from the highest threshold to the lowest, thinned evenly in recall to at most 500 points;
+/// empty if the event never came.
 pub fn precision_recall(came: &[bool], forecasts: &[f64]) -> Vec<PrecisionRecallPoint> {
-    let steps = Steps::new(came, forecasts);
-    if steps.events == 0 {
-        return Vec::new();
-    }
-    let last = steps.steps.len() - 1;
-    let kept = CURVE_POINTS.min(last + 1);
-    let place = |point: usize| if kept == 1 { last } else { point * last / (kept - 1) };
-    (0..kept)
-        .map(|point| &steps.steps[place(point)])
-        .map(|step| PrecisionRecallPoint {
-            threshold: step.threshold,
-            precision: step.hits as f64 / step.alarms as f64,
-            recall: step.hits as f64 / steps.events as f64,
-        })
-        .collect()
+    let Steps { steps, events, .. } = Steps::new(came, forecasts);
+    let Some(lowest) = steps.last().filter(|_| events > 0) else { return Vec::new() };
+    let lowest = lowest.alarms;
+    let mut next_hits = 0.0;
+    let kept = steps.iter().filter(|step| {
+        let is_due = step.hits as f64 >= next_hits;
+        if is_due {
+            next_hits = step.hits as f64 + events as f64 / (CURVE_POINTS - 2) as f64;
+        }
+        is_due || step.alarms == lowest
+    });
+    kept.map(|step| PrecisionRecallPoint {
+        threshold: step.threshold,
+        precision: step.hits as f64 / step.alarms as f64,
+        recall: step.hits as f64 / events as f64,
+    })
+    .collect()
 }
 
 /// What there is to count at each different forecast, from the highest down.
@@ -217,7 +219,10 @@ mod tests {
         let p: Vec<_> = (0..5000).map(|row| f64::from(row) / 5001.0 + 1e-4).collect();
         let came: Vec<_> = (0..5000).map(|row| row % 7 == 0).collect();
         let curve = precision_recall(&came, &p);
-        assert_eq!((curve.len(), curve[499].recall, curve[499].threshold), (500, 1.0, 1e-4));
+        let last = curve[curve.len() - 1];
+        assert!((350..=500).contains(&curve.len()), "{}", curve.len());
+        assert_eq!((curve[0].recall, last.recall, last.threshold), (0.0, 1.0, 1e-4));
+        assert!(curve.windows(2).all(|pair| pair[1].recall - pair[0].recall < 0.005));
         assert!(curve.windows(2).all(|pair| pair[0].threshold > pair[1].threshold && pair[0].recall <= pair[1].recall));
     }
 

@@ -70,7 +70,7 @@ pub fn train(readings: &[StationStatus], settings: &TrainSettings, progress: &mu
     let asked_rows = asked.and_then(|code| history.position(code.as_str()));
     let all_scores = test.scores(&fitted, |_| true);
     let test_station = asked.map(|_| test.scores(&fitted, |example| Some(example.station) == asked_rows));
-    say_what_the_test_cannot(&scope, settings, &all_scores, test_station.as_deref(), &mut notes);
+    say_what_the_test_cannot(fitted[place].name(), &scope, settings, &all_scores, test_station.as_deref(), &mut notes);
 
     let forecasts = &test.forecasts[place];
     let only = if settings.pooled { None } else { asked_rows };
@@ -260,6 +260,7 @@ fn scores(came: &[bool], forecasts: &[(ModelName, Vec<f64>)]) -> Vec<ModelScores
 
 /// The sentences that keep a reader from taking a number for a success.
 fn say_what_the_test_cannot(
+    chosen: ModelName,
     scope: &Scope,
     settings: &TrainSettings,
     test: &[ModelScores],
@@ -285,6 +286,15 @@ fn say_what_the_test_cannot(
             ));
         }
         Some(_) => {}
+    }
+    let own = reported.iter().find(|scores| scores.model == chosen);
+    if let Some(skill) = own.and_then(|own| own.scores.brier_skill).filter(|&skill| skill <= 0.0)
+        && chosen != ModelName::Calibrated
+    {
+        notes.push(format!(
+            "{chosen} does not beat calibrated persistence in the test span (Brier skill {skill:+.3}): use `--model \
+             calibrated`, or a longer history"
+        ));
     }
 }
 
