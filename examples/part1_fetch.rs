@@ -162,10 +162,9 @@ fn publish(options: &Options, opened: Opened) -> Result<()> {
         totals
     } else {
         let report = ensure_topic(&broker, &topic)?;
+        report.cautions.iter().for_each(|caution| eprintln!("warning: {caution}"));
         let start = source.next_due();
-        if let Some(warning) = report.warning(start.unwrap_or_else(|| SystemClock.now()), SystemClock.now()) {
-            eprintln!("warning: {warning}");
-        }
+        let mut warned = false;
         let mut dedupe = seen_in_topic(broker.handle(), &topic.name)?;
         if !dedupe.is_empty() {
             eprintln!("{} readings are in the topic already", dedupe.len());
@@ -176,16 +175,23 @@ fn publish(options: &Options, opened: Opened) -> Result<()> {
         };
         let mut publisher = Publisher::new(broker.handle(), &topic.name)?;
         let mut progress = Progress::new();
-        velib::kafka::publish(&mut *source, &mut publisher, &mut dedupe, &*clock, &settings, &mut |poll| match poll {
-            Ok(poll) if start.is_some() => progress.show(|| format!("{}: {}", poll.fetched_at, in_a_line(poll))),
-            Ok(poll) => {
-                eprintln!("{}: {}", poll.fetched_at.format("%Y-%m-%d %H:%M:%S"), in_a_line(poll));
-                common::report_set_aside(&poll.set_aside);
-                if let Err(error) = aside.keep(&poll.set_aside) {
-                    told = Err(error);
-                }
+        velib::kafka::publish(&mut *source, &mut publisher, &mut dedupe, &*clock, &settings, &mut |poll| {
+            let oldest = poll.ok().and_then(|poll| poll.oldest).filter(|_| !warned);
+            if let Some(warning) = oldest.and_then(|oldest| report.warning(oldest, SystemClock.now())) {
+                eprintln!("warning: {warning}");
+                warned = true;
             }
-            Err(error) => eprintln!("poll failed: {error}"),
+            match poll {
+                Ok(poll) if start.is_some() => progress.show(|| format!("{}: {}", poll.fetched_at, in_a_line(poll))),
+                Ok(poll) => {
+                    eprintln!("{}: {}", poll.fetched_at.format("%Y-%m-%d %H:%M:%S"), in_a_line(poll));
+                    common::report_set_aside(&poll.set_aside);
+                    if let Err(error) = aside.keep(&poll.set_aside) {
+                        told = Err(error);
+                    }
+                }
+                Err(error) => eprintln!("poll failed: {error}"),
+            }
         })?
     };
     told?;

@@ -77,7 +77,9 @@ fn main() -> ExitCode {
         common::headline(options.json, format_args!("Store:  {url}, windows of {tumbling}"))?;
 
         let mut aside = SetAsideFile::new(format!("{}.set-aside.jsonl", options.kafka.topic));
-        let mut consumer = Consumer::new(broker.handle(), &options.kafka.topic, "part2-stream")?;
+        // A group of the store's own: another store begins at the beginning.
+        let mut consumer =
+            Consumer::new(broker.handle(), &options.kafka.topic, &format!("part2-stream {}", place(&url)))?;
         let mut progress = Progress::new();
         consumer.each_batch(5_000, options.until_end, |batch| {
             for reading in &batch.readings {
@@ -198,4 +200,12 @@ fn draw(
     };
     common::draw(folder, "occupancy-map", &Figure::from(map))?;
     common::draw(folder, "occupancy-by-zone", &Figure::from(bars))
+}
+
+/// The store's place, the same from whichever folder it is named.
+fn place(url: &StoreUrl) -> String {
+    match url {
+        StoreUrl::Sqlite(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string(),
+        other => other.to_string(),
+    }
 }

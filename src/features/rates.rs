@@ -1,7 +1,7 @@
 //! What is usual at each station: how often it is full, and how its free docks move, by the hour and the kind of day.
 //!
 //! The tallies are fitted on training rows only. For a training row itself its own day and the day of its label are
-//! taken out again, so that no row meets its own answer; a row that is forecast meets the tallies as they are. Few rows
+//! taken out again, so that no row meets its own answer (but for its weight in the network's means); a row that is forecast meets the tallies as they are. Few rows
 //! say little, so each share is drawn towards the coarser one above it.
 
 use std::collections::BTreeMap;

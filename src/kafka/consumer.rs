@@ -306,8 +306,8 @@ impl ConsumerContext for Membership {
 struct Embedded {
     gate: Arc<Gate>,
     next: BTreeMap<i32, i64>,
-    /// Where the partitions end, known when the publisher has finished.
-    ends: Option<BTreeMap<i32, i64>>,
+    /// After so many publishers, where the partitions end; known when all have finished.
+    ends: Option<(u64, BTreeMap<i32, i64>)>,
 }
 
 impl Embedded {
@@ -337,23 +337,18 @@ impl Embedded {
     }
 
     fn at_end(&mut self, client: &BaseConsumer<Membership>, broker: &BrokerHandle, topic: &str) -> Result<bool> {
-        if !self.gate.publishers_are_gone() {
-            self.ends = None;
-            return Ok(false);
-        }
-        if self.ends.is_none() {
+        let Some(publishers) = self.gate.publishers_gone() else { return Ok(false) };
+        if self.ends.as_ref().is_none_or(|&(known, _)| known != publishers) {
             let end = |&partition: &i32| {
                 let watermarks = client.fetch_watermarks(topic, partition, ANSWER);
                 watermarks.map(|(_, high)| (partition, high))
             };
             let ends: std::result::Result<_, KafkaError> = self.next.keys().map(end).collect();
-            self.ends =
-                Some(ends.map_err(|error| broker.failed(&format!("the end of topic {topic} is unknown"), &error))?);
+            let ends = ends.map_err(|error| broker.failed(&format!("the end of topic {topic} is unknown"), &error))?;
+            self.ends = Some((publishers, ends));
         }
-        Ok(self
-            .ends
-            .as_ref()
-            .is_some_and(|ends| ends.iter().all(|(partition, end)| self.next.get(partition) >= Some(end))))
+        let is_read = |(partition, end): (&i32, &i64)| self.next.get(partition) >= Some(end);
+        Ok(self.ends.as_ref().is_some_and(|(_, ends)| ends.iter().all(is_read)))
     }
 }
 

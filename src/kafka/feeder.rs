@@ -8,7 +8,7 @@ use super::broker::Broker;
 use super::producer::Publisher;
 use super::publish::{PublishSettings, PublishTotals, publish};
 use super::seen::seen_in_topic;
-use super::topic::{TopicSettings, ensure_topic};
+use super::topic::{TopicReport, TopicSettings, ensure_topic};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{Clock, Source, SystemClock, VirtualClock};
 
@@ -17,6 +17,7 @@ const TOGETHER: usize = 2_000;
 
 /// A publisher at work. Dropped without [`join`](Self::join) it goes on by itself.
 pub struct Feeder {
+    topic: TopicReport,
     thread: JoinHandle<Result<PublishTotals>>,
 }
 
@@ -38,7 +39,7 @@ impl Broker {
         mut source: Box<dyn Source>,
         settings: PublishSettings,
     ) -> Result<Feeder> {
-        ensure_topic(self, topic)?;
+        let report = ensure_topic(self, topic)?;
         let mut dedupe = seen_in_topic(self.handle(), &topic.name)?;
         // Made here, not on the thread: a consumer that starts now must not take the topic for finished.
         let mut publisher = Publisher::new(self.handle(), &topic.name)?;
@@ -53,11 +54,16 @@ impl Broker {
             .name("feeder".to_owned())
             .spawn(work)
             .map_err(|error| Error::new(ErrorKind::Kafka, format!("no thread to publish on: {error}")))?;
-        Ok(Feeder { thread })
+        Ok(Feeder { topic: report, thread })
     }
 }
 
 impl Feeder {
+    /// The topic that it publishes to, which knows what a real broker's settings would lose.
+    pub fn topic(&self) -> &TopicReport {
+        &self.topic
+    }
+
     /// Waits until the source has come to its end and all of it is published; what that amounted to, or why it failed.
     pub fn join(self) -> Result<PublishTotals> {
         let panicked = |_| Err(Error::new(ErrorKind::Kafka, "the thread that publishes broke down"));

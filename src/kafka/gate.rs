@@ -27,6 +27,8 @@ pub(super) struct Gate {
 struct State {
     bytes: usize,
     publishers: usize,
+    /// How many publishers ever came: whoever noted the end of a topic must look again when this changes.
+    arrivals: u64,
     consumers: usize,
     had_consumer: bool,
 }
@@ -70,7 +72,7 @@ impl Gate {
     }
 
     pub(super) fn publisher_comes(&self) {
-        self.update(|state| state.publishers += 1);
+        self.update(|state| (state.publishers, state.arrivals) = (state.publishers + 1, state.arrivals + 1));
     }
 
     pub(super) fn publisher_goes(&self) {
@@ -85,9 +87,10 @@ impl Gate {
         self.update(|state| state.consumers -= 1);
     }
 
-    /// Whether nobody publishes (any more).
-    pub(super) fn publishers_are_gone(&self) -> bool {
-        self.lock().publishers == 0
+    /// If nobody publishes (any more), how many publishers there were.
+    pub(super) fn publishers_gone(&self) -> Option<u64> {
+        let state = self.lock();
+        (state.publishers == 0).then_some(state.arrivals)
     }
 
     /// Whether somebody waits to publish.

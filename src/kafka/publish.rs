@@ -37,6 +37,8 @@ pub struct PollReport {
     pub distinct: usize,
     /// How many of them were new by (station, event time).
     pub new: usize,
+    /// The least event time of those that were new.
+    pub oldest: Option<DateTime<Utc>>,
     /// How many were not: the source had shown them before.
     pub repeated: usize,
     /// The records that could not be read.
@@ -158,6 +160,7 @@ impl Gathered {
         });
         let new = readings.len();
         let (repeated, published) = (received - new, 0);
+        let oldest = readings.iter().map(|reading| reading.last_reported).min();
         self.readings.append(&mut readings);
         self.reports.push(PollReport {
             fetched_at,
@@ -165,6 +168,7 @@ impl Gathered {
             received,
             distinct,
             new,
+            oldest,
             repeated,
             set_aside,
             published,

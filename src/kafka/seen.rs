@@ -23,7 +23,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// The memory of all readings that `topic` holds now; empty if there is no such topic. Messages that are not of ours (no
 /// station code for a key, or no time) are passed over.
 pub fn seen_in_topic(broker: &BrokerHandle, topic: &str) -> Result<Dedupe> {
-    let mut seen = Dedupe::new();
+    let mut seen = Dedupe::unbounded();
     let mut config = broker.config();
     // The library wants a group's name even from a reader that joins none and commits nothing.
     config.set("group.id", "velib-seen").set("enable.auto.commit", "false").set("enable.partition.eof", "true");

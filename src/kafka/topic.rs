@@ -47,6 +47,8 @@ pub struct TopicReport {
     pub partitions: usize,
     /// How long it keeps messages; `None` for the embedded broker, which keeps what is not acknowledged.
     pub retention: Option<Retention>,
+    /// What else in its settings loses readings, a sentence each; empty for a topic created here.
+    pub cautions: Vec<String>,
     brokers: String,
 }
 
@@ -66,12 +68,16 @@ pub fn ensure_topic(broker: &Broker, settings: &TopicSettings) -> Result<TopicRe
         }
     }
     let partitions = wait_for(handle, &admin, &settings.name)?;
-    let retention = if broker.is_embedded() { None } else { Some(retention(handle, &admin, &settings.name)?) };
+    let (retention, cautions) = match broker.is_embedded() {
+        true => (None, Vec::new()),
+        false => kept(handle, &admin, &settings.name).map(|(retention, cautions)| (Some(retention), cautions))?,
+    };
     Ok(TopicReport {
         name: settings.name.clone(),
         created: existing.is_none(),
         partitions: usize::try_from(partitions).unwrap_or_default(),
         retention,
+        cautions,
         brokers: handle.address().to_owned(),
     })
 }
@@ -152,12 +158,19 @@ fn in_words(time: TimeDelta) -> String {
     format!("{seconds} seconds")
 }
 
+/// The longest time that a topic's setting can say, in milliseconds.
+const FOREVER: &str = "9223372036854775807";
+
 fn create(admin: &AdminClient<DefaultClientContext>, settings: &TopicSettings) -> Result<()> {
     let retention = settings.retention.as_millis().to_string();
     // Replication -1 is the broker's own default: 1 on one node, more where there are more.
     let topic = NewTopic::new(&settings.name, i32::from(settings.partitions), TopicReplication::Fixed(-1))
         .set("retention.ms", &retention)
-        .set("message.timestamp.type", "CreateTime");
+        .set("cleanup.policy", "delete")
+        .set("retention.bytes", "-1")
+        .set("message.timestamp.type", "CreateTime")
+        // One station whose clock runs ahead by more than an hour would have its whole batch refused.
+        .set("message.timestamp.after.max.ms", FOREVER);
     let options = AdminOptions::new().request_timeout(Some(ANSWER)).operation_timeout(Some(ANSWER));
     let results =
         block_on(admin.create_topics([&topic], &options)).map_err(|error| settings.failed(&error.to_string()))?;
@@ -180,8 +193,13 @@ fn wait_for(handle: &BrokerHandle, admin: &AdminClient<DefaultClientContext>, to
     }
 }
 
-/// `retention.ms` of a topic, as it holds for it now.
-fn retention(handle: &BrokerHandle, admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<Retention> {
+/// `retention.ms` of a topic, as it holds for it now, and what else in its settings loses readings. A topic whose
+/// timestamps are not event times is refused: what it holds could not be told from what is new.
+fn kept(
+    handle: &BrokerHandle,
+    admin: &AdminClient<DefaultClientContext>,
+    topic: &str,
+) -> Result<(Retention, Vec<String>)> {
     let options = AdminOptions::new().request_timeout(Some(ANSWER));
     let failed = |reason: String| handle.error(format!("the settings of topic {topic} could not be read: {reason}"));
     let described = block_on(admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options))
@@ -191,9 +209,28 @@ fn retention(handle: &BrokerHandle, admin: &AdminClient<DefaultClientContext>, t
         .next()
         .ok_or_else(|| failed("the answer is empty".to_owned()))?
         .map_err(|code| failed(code.to_string()))?;
-    let value = resource.get("retention.ms").and_then(|entry| entry.value.as_deref());
+    let setting = |name| resource.get(name).and_then(|entry| entry.value.as_deref());
+    if setting("message.timestamp.type") == Some("LogAppendTime") {
+        let message = "its message.timestamp.type is LogAppendTime, so its messages do not carry their event time";
+        return Err(Error::new(ErrorKind::Kafka, message)
+            .at(Place::Topic(topic.to_owned()))
+            .way_out("take another topic, or set it to CreateTime"));
+    }
+    let mut cautions = Vec::new();
+    if setting("cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
+        cautions.push(format!(
+            "topic {topic} has cleanup.policy=compact: the broker keeps only the newest reading of each station"
+        ));
+    }
+    if let Some(bytes) = setting("retention.bytes").filter(|bytes| !bytes.starts_with('-')) {
+        cautions.push(format!(
+            "topic {topic} has retention.bytes={bytes}: the broker deletes the oldest readings of a larger partition"
+        ));
+    }
+    let value = setting("retention.ms");
     let millis = value.and_then(|value| value.parse().ok());
-    millis.map(Retention::from_millis).ok_or_else(|| failed(format!("retention.ms is {value:?}")))
+    let retention = millis.map(Retention::from_millis).ok_or_else(|| failed(format!("retention.ms is {value:?}")))?;
+    Ok((retention, cautions))
 }
 
 #[cfg(test)]
@@ -224,7 +261,7 @@ mod tests {
 
     fn kept_for(retention: Option<Retention>) -> TopicReport {
         let (name, brokers) = ("velib".to_owned(), "h:9092".to_owned());
-        TopicReport { name, created: false, partitions: 4, retention, brokers }
+        TopicReport { name, created: false, partitions: 4, retention, cautions: Vec::new(), brokers }
     }
 
     #[test]

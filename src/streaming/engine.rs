@@ -26,17 +26,17 @@ pub const ALLOWED_LATENESS: Duration = Duration::from_secs(90 * 60);
 /// replayed from any point, by this engine or by another one on the same store after a crash, and the store ends the same.
 /// So it is enough to acknowledge a reading upstream after the flush that follows it.
 ///
-/// The *watermark* is the newest event time seen less the allowed lateness. A window that ends at the watermark or before
-/// is closed; a reading of a closed window is *late*: it is counted as late, and applied like any other. A station whose
-/// clock runs ahead does not move the watermark past the time of arrival.
+/// Each station has its own *watermark*: the newest event time seen of it less the allowed lateness. A window that ends at
+/// the watermark or before is closed; a reading of a closed window is *late*: it is counted as late, and applied like any
+/// other. A station stands in one partition of the topic, so a backlog that is read partition by partition makes nothing
+/// late, and a silent station holds nobody up. A clock that runs ahead does not move a watermark past the time of arrival.
 #[derive(Debug)]
 pub struct StreamingStatistics {
     tumbling: Tumbling,
     lateness: TimeDelta,
     store: Box<dyn Store>,
-    /// Windows that start later than this are in memory or nowhere; others may be in the store only. It is the newest that
-    /// the store held at first, then the newest forgotten.
-    stored_until: Option<DateTime<Utc>>,
+    /// The start of the newest window that the store held at first.
+    stored_first: Option<DateTime<Utc>>,
     newest: Option<DateTime<Utc>>,
     stations: HashMap<StationCode, Tracked>,
     totals: Totals,
@@ -61,6 +61,10 @@ struct Tracked {
     station: Station,
     changed: bool,
     windows: BTreeMap<DateTime<Utc>, Held>,
+    /// Windows that start later than this are in memory or nowhere; others may be in the store only. It is the newest that
+    /// the store held at first, then the newest forgotten.
+    stored_until: Option<DateTime<Utc>>,
+    newest: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Default)]
@@ -79,12 +83,19 @@ impl StreamingStatistics {
                 .way_out(format!("keep --window {kept}, or give another store")));
         }
         let stations = store.stations()?;
+        let stored_first = store.latest_window(None)?.map(|window| window.start);
         Ok(Self {
             tumbling,
             lateness: TimeDelta::from_std(ALLOWED_LATENESS).unwrap_or(TimeDelta::MAX),
-            stored_until: store.latest_window(None)?.map(|window| window.start),
-            newest: stations.iter().map(|station| station.last_reported.min(station.fetched_at)).max(),
-            stations: stations.into_iter().map(|station| (station.code.clone(), Tracked::new(station))).collect(),
+            stored_first,
+            newest: stations.iter().map(heard).max(),
+            stations: stations
+                .into_iter()
+                .map(|station| {
+                    let newest = Some(heard(&station));
+                    (station.code.clone(), Tracked { newest, ..Tracked::new(station, stored_first) })
+                })
+                .collect(),
             store,
             totals: Totals::default(),
         })
@@ -100,14 +111,16 @@ impl StreamingStatistics {
     /// Takes a reading into account; whether it was new. Only a look-up in the store can fail, and then nothing is taken in.
     pub fn update(&mut self, reading: &StationStatus) -> Result<bool> {
         let window = self.tumbling.window_of(reading.last_reported);
-        let late = self.is_closed(window);
         let tracked = match self.stations.get_mut(&reading.station_code) {
             Some(tracked) => tracked,
             None => {
-                self.stations.entry(reading.station_code.clone()).or_insert_with(|| Tracked::new(Station::of(reading)))
+                let stored_first = self.stored_first;
+                let tracked = || Tracked::new(Station::of(reading), stored_first);
+                self.stations.entry(reading.station_code.clone()).or_insert_with(tracked)
             }
         };
-        if !tracked.windows.contains_key(&window.start) && self.stored_until >= Some(window.start) {
+        let late = tracked.has_closed(window, self.lateness);
+        if !tracked.windows.contains_key(&window.start) && tracked.stored_until >= Some(window.start) {
             let state = self.store.window_state(&reading.station_code, window)?.unwrap_or_default();
             tracked.windows.insert(window.start, Held { state, changed: false });
         }
@@ -122,7 +135,9 @@ impl StreamingStatistics {
         self.totals.readings += 1;
         self.totals.late += u64::from(late);
         self.totals.closed += u64::from(reading.is_closed());
-        self.newest = self.newest.max(Some(reading.last_reported.min(reading.fetched_at)));
+        let heard = Some(reading.last_reported.min(reading.fetched_at));
+        tracked.newest = tracked.newest.max(heard);
+        self.newest = self.newest.max(heard);
         Ok(true)
     }
 
@@ -145,24 +160,25 @@ impl StreamingStatistics {
         if !stations.is_empty() {
             self.store.write(&stations, &windows)?;
         }
-        let (tumbling, watermark) = (self.tumbling, self.watermark());
+        let (tumbling, lateness) = (self.tumbling, self.lateness);
         for tracked in self.stations.values_mut() {
             tracked.changed = false;
-            tracked.windows.retain(|&start, held| {
-                held.changed = false;
-                let open = Some(tumbling.starting_at(start).end) > watermark;
-                if !open {
-                    self.stored_until = self.stored_until.max(Some(start));
+            tracked.windows.values_mut().for_each(|held| held.changed = false);
+            while let Some(oldest) = tracked.windows.first_key_value().map(|(&start, _)| start) {
+                if !tracked.has_closed(tumbling.starting_at(oldest), lateness) {
+                    break;
                 }
-                open
-            });
+                tracked.windows.pop_first();
+                tracked.stored_until = tracked.stored_until.max(Some(oldest));
+            }
         }
         Ok(written)
     }
 
-    /// The newest event time seen less the allowed lateness; `None` before the first reading.
+    /// The watermark of the station that is ahead of all others; `None` before the first reading. Once a topic was read to
+    /// its end, windows up to here are complete as far as anybody can tell.
     pub fn watermark(&self) -> Option<DateTime<Utc>> {
-        Some(self.newest?.checked_sub_signed(self.lateness).unwrap_or(DateTime::<Utc>::MIN_UTC))
+        self.newest.map(|newest| before(newest, self.lateness))
     }
 
     /// The newest event time seen.
@@ -184,16 +200,26 @@ impl StreamingStatistics {
     pub fn into_store(self) -> Box<dyn Store> {
         self.store
     }
-
-    fn is_closed(&self, window: Window) -> bool {
-        self.watermark().is_some_and(|watermark| window.end <= watermark)
-    }
 }
 
 impl Tracked {
-    fn new(station: Station) -> Self {
-        Self { station, changed: false, windows: BTreeMap::new() }
+    fn new(station: Station, stored_until: Option<DateTime<Utc>>) -> Self {
+        Self { station, changed: false, windows: BTreeMap::new(), stored_until, newest: None }
     }
+
+    /// Whether the station's own watermark has passed the window.
+    fn has_closed(&self, window: Window, lateness: TimeDelta) -> bool {
+        self.newest.is_some_and(|newest| window.end <= before(newest, lateness))
+    }
+}
+
+/// The event time of a station's last reading, and no later than its arrival.
+fn heard(station: &Station) -> DateTime<Utc> {
+    station.last_reported.min(station.fetched_at)
+}
+
+fn before(time: DateTime<Utc>, lateness: TimeDelta) -> DateTime<Utc> {
+    time.checked_sub_signed(lateness).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
 #[cfg(test)]
@@ -379,6 +405,25 @@ mod tests {
             };
             readings.into_iter().map(of).collect()
         })
+    }
+
+    #[test]
+    fn a_backlog_read_partition_by_partition_makes_nothing_late() {
+        let tumbling = Tumbling::new(Duration::from_secs(600)).unwrap();
+        let mut engine = StreamingStatistics::new(tumbling, Box::new(SqliteStore::in_memory().unwrap())).unwrap();
+        for code in ["1", "2"] {
+            for seconds in (0..86_400).step_by(300) {
+                let code = StationCode::new(code).unwrap();
+                engine.update(&StationStatus::unknown(code, at(seconds), at(seconds))).unwrap();
+            }
+            engine.flush().unwrap();
+        }
+        assert_eq!((engine.totals().readings, engine.totals().late), (576, 0));
+        let code = StationCode::new("1").unwrap();
+        engine.update(&StationStatus::unknown(code, at(1), at(86_400))).unwrap();
+        assert_eq!((engine.totals().readings, engine.totals().late), (577, 1));
+        engine.flush().unwrap();
+        assert_eq!(engine.store().station_windows(Select::Of("1")).unwrap()[0].readings, 3);
     }
 
     proptest! {

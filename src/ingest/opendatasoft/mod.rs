@@ -102,10 +102,12 @@ impl Opendatasoft {
             Api::V2_1 => {
                 let counted = self.page(0, 1, None)?.0.counted;
                 let whole = self.export(counted);
-                if whole.as_ref().is_ok_and(Snapshot::is_complete) {
+                // A record that cannot be read would be no better on a page; one that is missing may be there.
+                let is_all_here = |whole: &Snapshot| (whole.distinct() + whole.set_aside.len()) as u64 >= counted;
+                if whole.as_ref().is_ok_and(is_all_here) {
                     return whole;
                 }
-                // Cut, spoilt or refused: the pages are the second way to the same records.
+                // Cut short or refused: the pages are the second way to the same records.
                 match (whole, self.pages(usize::MAX)) {
                     (Ok(whole), Ok(paged)) => Ok(if paged.distinct() < whole.distinct() { whole } else { paged }),
                     (Ok(only), Err(_)) | (Err(_), Ok(only)) => Ok(only),
