@@ -199,10 +199,10 @@ fn publish(options: &Options, opened: Opened) -> Result<()> {
         return common::print_json(&totals);
     }
     common::print(format_args!(
-        "{} polls ({} failed, {} incomplete): {} readings received, {} published, {} repeated, {} set aside{}",
+        "{} polls answered ({} incomplete), {} failed: {} readings received, {} published, {} repeated, {} set aside{}",
         totals.polls,
-        totals.failed_polls,
         totals.incomplete_polls,
+        totals.failed_polls,
         totals.received,
         totals.published,
         totals.repeated,

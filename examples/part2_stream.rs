@@ -53,6 +53,7 @@ struct Options {
 
 fn main() -> ExitCode {
     common::run(|options: Options| {
+        options.source.refuse_beside_brokers(&options.kafka)?;
         let tumbling = Tumbling::new(options.window)?;
         let url = match &options.store {
             Some(url) => url.clone(),
@@ -70,8 +71,6 @@ fn main() -> ExitCode {
             described = source.describe();
             common::headline(options.json, format_args!("Source: {described}"))?;
             feeder = Some(broker.feed(&options.kafka.topic, source)?);
-        } else {
-            options.source.refuse_beside_brokers()?;
         }
         common::headline(options.json, format_args!("Kafka:  {}", broker.describe()))?;
         common::headline(options.json, format_args!("Store:  {url}, windows of {tumbling}"))?;

@@ -41,6 +41,7 @@ struct Options {
 
 fn main() -> ExitCode {
     common::run(|options: Options| {
+        options.source.refuse_beside_brokers(&options.kafka)?;
         let out = match &options.out {
             Some(out) => out.clone(),
             None if options.kafka.brokers.is_some() => {
@@ -57,8 +58,6 @@ fn main() -> ExitCode {
             let source = options.source.open("simulate")?.into_source();
             common::headline(options.json, format_args!("Source: {}", source.describe()))?;
             feeder = Some(broker.feed(&options.kafka.topic, source)?);
-        } else {
-            options.source.refuse_beside_brokers()?;
         }
         common::headline(options.json, format_args!("Kafka:  {}", broker.describe()))?;
         let found = collector.found();

@@ -82,12 +82,13 @@ impl SourceOptions {
 }
 
 impl SourceOptions {
-    /// With a real Kafka nothing is published here, so a source would be left unread.
-    pub fn refuse_beside_brokers(&self) -> Result<()> {
-        if self.source.is_none() && self.endpoint.is_none() {
+    /// With a real Kafka nothing is published here, so a source would be left unread: wrong whether or not it answers.
+    pub fn refuse_beside_brokers(&self, kafka: &KafkaOptions) -> Result<()> {
+        if kafka.brokers.is_none() || (self.source.is_none() && self.endpoint.is_none()) {
             return Ok(());
         }
-        Err(Error::usage("--source", "with --brokers the readings are those of the topic")
+        let option = if self.source.is_some() { "--source" } else { "--endpoint" };
+        Err(Error::usage(option, "with --brokers the readings are those of the topic")
             .way_out("publish the source to it by `part1_fetch --publish`"))
     }
 }

@@ -1,0 +1,642 @@
+//! Each example as its user runs it: what it prints and leaves behind, and with what message and code it refuses bad input.
+//!
+//! No network is used: the portal is a server on loopback, and Kafka the broker inside the example.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use polars_io::parquet::write::ParquetWriter;
+use serde_json::{Value, json};
+use support::{Server, ok, page, record, status};
+use tempfile::TempDir;
+use velib::StationStatus;
+use velib::ingest::{Recording, SimulatedNetwork, SimulationConfig};
+use velib::model::{Prediction, SavedModel};
+
+/// `cargo test` puts the examples' executables into `examples`, beside the `deps` that this one runs from. (`cargo test
+/// --test examples` alone builds none: `cargo build --examples` before it.)
+fn executable(example: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let profile = own.parent().and_then(Path::parent).unwrap();
+    let path = profile.join("examples").join(example).with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(path.is_file(), "{} is missing: run cargo test, which builds the examples", path.display());
+    path
+}
+
+/// An example with its command line, to run in a folder of its own.
+fn command(folder: &TempDir, example: &str, options: &[&str]) -> Command {
+    let mut command = Command::new(executable(example));
+    command.args(options).current_dir(folder.path()).env("NO_PROXY", "127.0.0.1").stdin(Stdio::null());
+    command
+}
+
+fn start(mut command: Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn run(folder: &TempDir, example: &str, options: &[&str]) -> Output {
+    start(command(folder, example, options)).wait_with_output().unwrap()
+}
+
+fn said(text: &[u8]) -> &str {
+    std::str::from_utf8(text).unwrap()
+}
+
+/// What an example that ends well prints.
+fn printed(folder: &TempDir, example: &str, options: &[&str]) -> String {
+    let output = run(folder, example, options);
+    assert!(output.status.success(), "{example} {options:?}: {}", said(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The one JSON object, and nothing else, that an example prints.
+fn object(folder: &TempDir, example: &str, options: &[&str]) -> Value {
+    let value: Value = serde_json::from_str(&printed(folder, example, &[options, &["--json"]].concat())).unwrap();
+    assert!(value.is_object(), "{example}: {value}");
+    value
+}
+
+/// A failure: code 1 and one line on stderr, `error: ` with each of `parts` in this order.
+fn assert_failed(output: &Output, parts: &[&str]) {
+    let told = said(&output.stderr);
+    assert_eq!((output.status.code(), told.lines().count()), (Some(1), 1), "{told}");
+    assert_told(told, parts);
+}
+
+/// Wrong usage: code 2, and the first line on stderr as above; the command line's own syntax may follow it.
+fn assert_misused(output: &Output, parts: &[&str]) {
+    let told = said(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{told}");
+    assert_told(told.lines().next().unwrap(), parts);
+}
+
+fn assert_told(line: &str, parts: &[&str]) {
+    assert!(line.starts_with("error: ") && !line.contains("panicked"), "{line}");
+    let mut rest = line;
+    for part in parts {
+        let found = rest.split_once(part);
+        assert!(found.is_some(), "`{part}` is not in its place in: {line}");
+        rest = found.unwrap().1;
+    }
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// Readings of the simulated network as they arrive, repeats included.
+fn history(stations: usize, duration: TimeDelta, step: TimeDelta) -> Vec<StationStatus> {
+    SimulatedNetwork::new(SimulationConfig { stations, duration, step, ..SimulationConfig::default() })
+        .unwrap()
+        .readings()
+}
+
+fn half_a_day() -> Vec<StationStatus> {
+    history(5, TimeDelta::hours(12), TimeDelta::minutes(5))
+}
+
+fn ten_days() -> Vec<StationStatus> {
+    history(5, TimeDelta::days(10), TimeDelta::minutes(15))
+}
+
+fn write_csv(folder: &TempDir, name: &str, readings: &[StationStatus]) {
+    let mut writer = csv::Writer::from_path(folder.path().join(name)).unwrap();
+    readings.iter().for_each(|reading| writer.serialize(reading).unwrap());
+    writer.flush().unwrap();
+}
+
+type Key = (String, DateTime<Utc>);
+
+fn key(reading: &StationStatus) -> Key {
+    (reading.station_code.to_string(), reading.last_reported)
+}
+
+/// Each (station, `last_reported`) once, as it was fetched first.
+fn distinct(readings: &[StationStatus]) -> BTreeMap<Key, StationStatus> {
+    let mut distinct = BTreeMap::new();
+    for reading in readings {
+        distinct.entry(key(reading)).or_insert_with(|| reading.clone());
+    }
+    distinct
+}
+
+/// An address where nobody listens.
+fn nobody() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+#[test]
+fn help_names_every_option() {
+    let source = ["--source", "--endpoint", "--api"].as_slice();
+    let kafka = ["--brokers", "--topic"].as_slice();
+    let options: [(&str, &[&[&str]]); 6] = [
+        ("part1_fetch", &[&["--station", "--rows", "--publish", "--every", "--polls", "--json"], source, kafka]),
+        ("part2_stream", &[&["--window", "--zone", "--store", "--until-end", "--json"], source, kafka]),
+        ("part3_collect", &[&["--out", "--until-end"], source, kafka]),
+        ("part3_stats", &[&["--data", "--engine", "--partitions", "--json"]]),
+        (
+            "part4_train",
+            &[
+                &["--station", "--data", "--horizon", "--tolerance", "--split", "--model", "--pooled"],
+                &["--predictions", "--json", "--out"],
+            ],
+        ),
+        ("whole_path", &[&["--station", "--out"], source]),
+    ];
+    for (example, options) in options {
+        let help = printed(&folder(), example, &["--help"]);
+        for option in options.iter().copied().flatten() {
+            assert!(help.lines().any(|line| line.trim_start().starts_with(option)), "{example} {option}: {help}");
+        }
+    }
+}
+
+#[test]
+fn without_data_the_first_line_names_the_simulated_network() {
+    let simulated = "the simulated network (60 stations, seed 1, every 5 min for 14 days)";
+    for (example, options, label) in [
+        ("part1_fetch", ["--source", "simulate"].as_slice(), "Source: "),
+        ("part2_stream", &[], "Source: "),
+        ("part3_collect", &[], "Source: "),
+        ("part3_stats", &[], "Data: "),
+        ("part4_train", &[], "Data: "),
+        ("whole_path", &[], "1. Fetch: "),
+    ] {
+        let folder = folder();
+        let mut child = start(command(&folder, example, options));
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        // The line is all that is asked for here.
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(first.trim_end(), format!("{label}{simulated}"), "{example}");
+    }
+}
+
+#[test]
+fn part1_shows_stations_of_the_portal() {
+    let server = Server::start(|path| match path.contains("where=") {
+        true => ok(&json!({"total_count": 1, "results": [record(16107)]})),
+        false => page(path, 250),
+    });
+    let folder = folder();
+    let live = ["--endpoint", &server.address];
+    let rows = object(&folder, "part1_fetch", &[&live, ["--rows", "120"].as_slice()].concat());
+    assert_eq!((&rows["counted"], &rows["distinct"], &rows["set_aside"]), (&json!(250), &json!(120), &json!(0)));
+    assert_eq!(rows["stations"].as_array().unwrap().len(), 120);
+    let table = printed(&folder, "part1_fetch", &live);
+    assert!(table.starts_with("Source: ") && table.contains(&server.address), "{table}");
+    assert!(table.contains("Station 9 ") && table.ends_with("10 stations of the 250 the portal counts, 0 set aside\n"));
+
+    let map = object(&folder, "part1_fetch", &[&live, ["--station", "16107"].as_slice()].concat());
+    assert_eq!((&map["stationcode"], &map["mechanical"], &map["lat"]), (&json!("16107"), &json!(11), &json!(48.86)));
+    let table = printed(&folder, "part1_fetch", &[&live, ["--station", "16107"].as_slice()].concat());
+    assert!(table.lines().any(|line| line.split_whitespace().eq(["numdocksavailable", "10"])), "{table}");
+}
+
+#[test]
+fn part1_shows_one_station_of_a_recording_as_a_map() {
+    let (folder, readings) = (folder(), half_a_day());
+    write_csv(&folder, "history.csv", &readings);
+    let map = object(&folder, "part1_fetch", &["--source", "history.csv", "--station", "16107"]);
+    let first = readings.iter().find(|reading| reading.station_code.as_str() == "16107").unwrap();
+    assert_eq!(map, serde_json::to_value(first.to_map()).unwrap());
+}
+
+#[test]
+fn part1_publishes_each_reading_once() {
+    let (folder, readings) = (folder(), half_a_day());
+    write_csv(&folder, "history.csv", &readings);
+    let publish = ["--source", "history.csv", "--publish"];
+    let totals = object(&folder, "part1_fetch", &publish);
+    let new = distinct(&readings).len();
+    assert!(new < readings.len(), "the recording repeats nothing");
+    assert_eq!((&totals["received"], &totals["published"]), (&json!(readings.len()), &json!(new)));
+    assert_eq!((&totals["polls"], &totals["repeated"]), (&json!(144), &json!(readings.len() - new)));
+
+    let three = printed(&folder, "part1_fetch", &[&publish, ["--polls", "3"].as_slice()].concat());
+    let new = distinct(&readings[..15]).len();
+    assert!(
+        three.contains(&format!(
+            "\n{new} readings read back from the topic\n3 polls answered (0 incomplete), 0 failed: "
+        ))
+    );
+}
+
+/// Free docks of one station in one window, as counted here: readings, and of the open ones count, sum, least and most.
+type Docks = (i64, i64, f64, Option<f64>, Option<f64>);
+
+#[test]
+fn part2_keeps_in_the_store_what_a_naive_count_finds() {
+    let (folder, readings) = (folder(), half_a_day());
+    write_csv(&folder, "history.csv", &readings);
+    let result = object(&folder, "part2_stream", &["--source", "history.csv", "--store", "sqlite:kept.sqlite"]);
+
+    let mut naive: BTreeMap<(String, i64), Docks> = BTreeMap::new();
+    for ((station, time), reading) in distinct(&readings) {
+        let window = naive.entry((station, time.timestamp() / 600 * 600)).or_default();
+        window.0 += 1;
+        if let Some(docks) = reading.docks_available.filter(|_| !reading.is_closed()).map(f64::from) {
+            window.1 += 1;
+            window.2 += docks;
+            window.3 = Some(window.3.map_or(docks, |least| least.min(docks)));
+            window.4 = Some(window.4.map_or(docks, |most| most.max(docks)));
+        }
+    }
+    let store = rusqlite::Connection::open(folder.path().join("kept.sqlite")).unwrap();
+    let columns = "station_code, window_start, readings, docks_count, docks_sum, docks_min, docks_max";
+    let mut rows = store.prepare(&format!("SELECT {columns} FROM station_windows")).unwrap();
+    let stored = rows.query_map([], |row| {
+        let key = (row.get(0)?, row.get(1)?);
+        Ok((key, (row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?)))
+    });
+    let stored: BTreeMap<(String, i64), Docks> = stored.unwrap().map(Result::unwrap).collect();
+    assert_eq!(stored, naive);
+    assert_eq!(result["totals"]["readings"], json!(distinct(&readings).len()));
+
+    // The same again changes nothing in the store; another length of window is refused.
+    let again = object(&folder, "part2_stream", &["--source", "history.csv", "--store", "sqlite:kept.sqlite"]);
+    assert_eq!((&again["totals"]["readings"], &again["stations"]), (&json!(0), &result["stations"]));
+    let other = ["--source", "history.csv", "--store", "sqlite:kept.sqlite", "--window", "20m"];
+    let refused = run(&folder, "part2_stream", &other);
+    assert_failed(&refused, &["kept.sqlite: ", "holds windows of 10m, not of 20m", "; keep --window 10m"]);
+}
+
+#[test]
+fn part2_prints_and_draws_the_newest_complete_window() {
+    let folder = folder();
+    write_csv(&folder, "history.csv", &half_a_day());
+    let text = printed(&folder, "part2_stream", &["--source", "history.csv", "--zone", "arrondissement", "--out", "d"]);
+    assert!(text.contains("\nStore:  sqlite:var/part2.sqlite, windows of 10m\n"), "{text}");
+    assert!(text.contains("\nThe newest complete window, 2024-03-04 ") && text.contains("\n 16107 "), "{text}");
+    for drawn in ["d/occupancy-map.png", "d/occupancy-by-zone.png"] {
+        assert!(fs::read(folder.path().join(drawn)).unwrap().starts_with(b"\x89PNG"), "{drawn}");
+    }
+}
+
+#[test]
+fn part3_collects_each_reading_once_however_often_it_is_run() {
+    let (folder, readings) = (folder(), half_a_day());
+    write_csv(&folder, "history.csv", &readings);
+    let (collect, distinct) = (["--source", "history.csv", "--out", "kept.csv"], distinct(&readings));
+    let kept = folder.path().join("kept.csv");
+    let collected = || {
+        let readings = Recording::read(&[&kept]).unwrap().into_readings();
+        let by_key: BTreeMap<_, _> = readings.iter().map(|reading| (key(reading), reading.clone())).collect();
+        assert_eq!(by_key.len(), readings.len(), "a reading is there twice");
+        by_key
+    };
+
+    let first = object(&folder, "part3_collect", &collect);
+    assert_eq!((&first["found"]["readings"], &first["written"]), (&json!(0), &json!(distinct.len())));
+    assert_eq!(collected(), distinct);
+    let second = object(&folder, "part3_collect", &collect);
+    assert_eq!((&second["found"]["readings"], &second["written"]), (&json!(distinct.len()), &json!(0)));
+    assert_eq!(collected(), distinct);
+
+    // Half a last line, as a crash leaves it, is cut off, and its reading comes again.
+    File::options().write(true).open(&kept).unwrap().set_len(fs::metadata(&kept).unwrap().len() - 20).unwrap();
+    let text = printed(&folder, "part3_collect", &collect);
+    assert!(text.contains(&format!("{} readings were there, 1 written", distinct.len() - 1)), "{text}");
+    assert_eq!(collected(), distinct);
+}
+
+#[test]
+fn part3_collect_touches_no_file_with_other_columns() {
+    let folder = folder();
+    write_csv(&folder, "history.csv", &half_a_day()[..5]);
+    fs::write(folder.path().join("notes.csv"), "day,note\n1,rain\n").unwrap();
+    let refused = run(&folder, "part3_collect", &["--source", "history.csv", "--out", "notes.csv"]);
+    assert_failed(&refused, &["notes.csv:1: ", "its columns are `day,note`", "; collect to a new file"]);
+    assert_eq!(fs::read_to_string(folder.path().join("notes.csv")).unwrap(), "day,note\n1,rain\n");
+}
+
+#[test]
+fn part3_finds_the_same_by_dataframe_by_sql_and_by_hand() {
+    let (folder, readings) = (folder(), half_a_day());
+    write_csv(&folder, "history.csv", &readings);
+    let stats = |options: &[&str]| object(&folder, "part3_stats", &[&["--data", "history.csv"], options].concat());
+    let by_dataframe = stats(&["--engine", "dataframe"]);
+    let by_sql = stats(&["--engine", "sql", "--partitions", "3"]);
+    assert_eq!(by_dataframe["statistics"], by_sql["statistics"]);
+    assert_eq!((&by_dataframe["engine"], &by_sql["engine"]), (&json!("dataframe"), &json!("sql")));
+    assert_eq!(by_sql["partitions"]["many"]["partitions"], json!(3));
+    // A history given twice counts once.
+    let both = stats(&["--data", "history.csv"]);
+    assert_eq!((&both["engine"], &both["statistics"]), (&json!("dataframe = sql"), &by_sql["statistics"]));
+
+    let (mut docks, mut empty) = (BTreeMap::<_, Vec<u32>>::new(), BTreeSet::new());
+    for ((station, _), reading) in distinct(&readings) {
+        if reading.is_empty() == Some(true) {
+            empty.insert(station.clone());
+        }
+        docks.entry(station).or_default().extend(reading.docks_available.filter(|_| reading.is_open()));
+    }
+    let stations = both["statistics"]["stations"].as_array().unwrap();
+    assert_eq!(stations.len(), docks.len());
+    for station in stations {
+        let (own, found) = (&docks[station["stationcode"].as_str().unwrap()], &station["free_docks"]);
+        let mean = f64::from(own.iter().sum::<u32>()) / own.len() as f64;
+        assert!((found["mean"].as_f64().unwrap() - mean).abs() < 1e-9, "{station}");
+        assert_eq!((&found["min"], &found["max"]), (&json!(own.iter().min()), &json!(own.iter().max())));
+    }
+    let found = both["statistics"]["sometimes_empty"].as_array().unwrap();
+    assert!(found.iter().map(|station| station["stationcode"].as_str().unwrap()).eq(empty.iter()));
+
+    let text = printed(&folder, "part3_stats", &["--data", "history.csv", "--out", "drawn"]);
+    assert!(text.contains(&format!("\nSometimes empty: {} of 5 stations\n", empty.len())), "{text}");
+    assert!(text.contains("\nPartitions: "), "{text}");
+    assert!(folder.path().join("drawn/mean-occupancy.png").is_file());
+}
+
+/// The origins of the test span by the rule: a usable reading of the same station after the origin, within the tolerance
+/// of an hour later; each reading looked at for each.
+fn origins(readings: &[StationStatus], split: DateTime<Utc>) -> BTreeSet<Key> {
+    let usable: Vec<_> = distinct(readings).into_values().filter(|reading| reading.usable() == Some(true)).collect();
+    let is_label = |origin: &StationStatus, later: &StationStatus| {
+        let off = later.last_reported - origin.last_reported - TimeDelta::minutes(60);
+        later.station_code == origin.station_code && off.abs() <= TimeDelta::minutes(20)
+    };
+    let origins = usable.iter().filter(|origin| origin.last_reported >= split);
+    origins.filter(|origin| usable.iter().any(|later| is_label(origin, later))).map(key).collect()
+}
+
+#[test]
+fn part4_forecasts_every_origin_of_every_station() {
+    let (folder, readings) = (folder(), ten_days());
+    write_csv(&folder, "history.csv", &readings);
+    let split = "2024-03-12T00:00:00Z";
+    let pooled = ["--data", "history.csv", "--pooled", "--split", split, "--predictions", "p.csv", "--out", "trained"];
+    let training = object(&folder, "part4_train", &pooled);
+
+    let text = fs::read_to_string(folder.path().join("p.csv")).unwrap();
+    assert_eq!(text.lines().next(), Some("stationcode,last_reported,p_full"));
+    let predictions: Vec<Prediction> =
+        csv::Reader::from_reader(text.as_bytes()).deserialize().map(Result::unwrap).collect();
+    assert!(predictions.iter().all(|one| (0.0..=1.0).contains(&one.p_full)), "{text}");
+    let predicted: BTreeSet<_> =
+        predictions.iter().map(|one| (one.station_code.to_string(), one.last_reported)).collect();
+    assert_eq!(predicted, origins(&readings, split.parse().unwrap()));
+    assert_eq!(json!(predictions.len()), training["origins"]["test"]);
+    assert_eq!(predicted.iter().map(|(station, _)| station).collect::<BTreeSet<_>>().len(), 5);
+
+    let names: Vec<_> = training["test"].as_array().unwrap().iter().map(|one| one["model"].as_str().unwrap()).collect();
+    assert_eq!(names, ["persistence", "calibrated", "climatology", "logistic", "tree"]);
+    let model = SavedModel::load(folder.path().join("trained/model.json")).unwrap();
+    assert_eq!(json!(model.name()), training["chosen"]);
+    assert!(model.forecast(&readings).iter().all(|one| (0.0..=1.0).contains(&one.p_full)));
+    let scores: Value = serde_json::from_slice(&fs::read(folder.path().join("trained/scores.json")).unwrap()).unwrap();
+    assert_eq!(scores, training);
+    for figure in ["reliability", "precision-recall", "skill"] {
+        assert!(folder.path().join("trained").join(figure).with_extension("png").is_file(), "{figure}");
+    }
+}
+
+#[test]
+fn part4_says_that_a_station_was_never_full_and_learns_from_all() {
+    let (folder, mut readings) = (folder(), ten_days());
+    assert!(readings.iter().any(|reading| reading.station_code.as_str() == "16107" && reading.is_full() == Some(true)));
+    for reading in readings.iter_mut().filter(|reading| reading.station_code.as_str() == "16107") {
+        reading.docks_available = reading.docks_available.map(|docks| docks.max(1));
+    }
+    write_csv(&folder, "history.csv", &readings);
+    let text = printed(&folder, "part4_train", &["--data", "history.csv", "--model", "logistic"]);
+    assert!(text.contains("\nStation 16107: it was never full in its training history.\n"), "{text}");
+    assert!(text.contains("\nTrained on all 5 stations, with each station's own history as features"), "{text}");
+    assert!(text.contains("\nNote: station 16107 was never full in the test span"), "{text}");
+    assert!(text.contains("\nlogistic (asked for) is saved to var/part4\n"), "{text}");
+    assert!(!text.to_lowercase().contains("accuracy"), "{text}");
+    let (_, own) = text.split_once("\nTest, the rows of station 16107 alone\n").unwrap();
+    let (own, _) = own.split_once("\n\n").unwrap();
+    assert!(own.contains("logistic") && !own.split_whitespace().any(|word| word.starts_with("1.0")), "{own}");
+    SavedModel::load(folder.path().join("var/part4/model.json")).unwrap();
+}
+
+#[test]
+fn part4_trains_a_station_that_is_often_full_alone() {
+    let (folder, mut readings) = (folder(), ten_days());
+    for reading in readings.iter_mut().filter(|reading| reading.station_code.as_str() == "16107") {
+        reading.docks_available = reading.docks_available.map(|docks| docks.saturating_sub(2));
+    }
+    write_csv(&folder, "history.csv", &readings);
+    let options = ["--data", "history.csv", "--model", "calibrated", "--predictions", "p.csv"];
+    let text = printed(&folder, "part4_train", &options);
+    assert!(text.contains("\nStation 16107, trained on its own history\n"), "{text}");
+    assert!(fs::read_to_string(folder.path().join("p.csv")).unwrap().lines().skip(1).all(|l| l.starts_with("16107,")));
+}
+
+#[test]
+fn the_whole_path_ends_in_figures() {
+    let folder = folder();
+    write_csv(&folder, "history.csv", &ten_days());
+    let text = printed(&folder, "whole_path", &["--source", "history.csv"]);
+    for step in ["1. Fetch: ", "\n2. Stream: ", "\n3. Batch: ", "\n4. Predict: ", "\n5. Draw: "] {
+        assert!(text.contains(step), "{step}: {text}");
+    }
+    for file in ["velib.csv", "statistics.sqlite", "model.json", "reliability.png", "station-week.png"] {
+        assert!(folder.path().join("var/whole-path").join(file).is_file(), "{file}");
+    }
+}
+
+#[test]
+fn a_portal_that_cannot_be_used_is_told_in_one_line() {
+    let html = "<!doctype html><title>Maintenance</title>";
+    let unreachable = format!("http://{}", nobody());
+    let html = Server::start(move |_| status("200 OK", "Content-Type: text/html\r\n", html));
+    let truncated = Server::start(|_| status("200 OK", "", r#"{"total_count": 250, "results": [{"stat"#));
+    let broken_off = Server::start(|_| "HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{\"total".into());
+    let too_many = Server::start(|_| status("429 Too Many Requests", "Retry-After: 40000\r\n", r#"{"error": "slow"}"#));
+    let by_simulation = "; check the network and the address, or go on without: --source simulate";
+    let later = "; check the address and the network, or try again later";
+    let cases: [(&str, &[&str]); 5] = [
+        (&unreachable, &["cannot be reached: Connection refused", "(4 attempts)", by_simulation]),
+        (&html.address, &["the answer is HTML", "<title>Maintenance", "(4 attempts)", later]),
+        (&truncated.address, &["the answer is not the JSON expected", "(4 attempts)", later]),
+        (&broken_off.address, &["the answer broke off after 7 bytes", "(4 attempts)", by_simulation]),
+        (&too_many.address, &["429 Too Many Requests: slow", "to wait 40000 s", by_simulation]),
+    ];
+    // All at once, because each tries four times and waits between.
+    let folder = folder();
+    let mut offline = command(&folder, "part1_fetch", &["--json"]);
+    offline.env("HTTPS_PROXY", &unreachable);
+    let offline = start(offline);
+    let children = cases.map(|(address, parts)| {
+        let child = start(command(&folder, "part1_fetch", &["--endpoint", address]));
+        (child, [&[address], parts].concat())
+    });
+    for (child, parts) in children {
+        assert_failed(&child.wait_with_output().unwrap(), &parts);
+    }
+    // Live is the default, and so is the portal; a proxy where nobody listens is how it is kept out of reach.
+    let output = offline.wait_with_output().unwrap();
+    let told = said(&output.stderr).lines().last().unwrap();
+    assert_told(told, &["https://opendata.paris.fr/", "cannot be reached: Connection refused", by_simulation]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+}
+
+#[test]
+fn a_poll_that_fails_while_publishing_is_counted_and_the_next_goes_on() {
+    let mut asked = 0;
+    let server = Server::start(move |path| {
+        asked += 1;
+        match (asked, path.contains("/exports/json")) {
+            (1, _) => status("404 Not Found", "", "{}"),
+            (_, true) => ok(&(0..40).map(record).collect()),
+            (_, false) => page(path, 40),
+        }
+    });
+    let options = ["--endpoint", &server.address, "--publish", "--polls", "2", "--every", "1s"];
+    let text = printed(&folder(), "part1_fetch", &options);
+    let totals =
+        "\n1 polls answered (0 incomplete), 1 failed: 40 readings received, 40 published, 0 repeated, 0 set aside\n";
+    assert!(text.ends_with(totals), "{text}");
+}
+
+#[test]
+fn a_file_that_is_no_history_is_told_in_one_line() {
+    let folder = folder();
+    write_csv(&folder, "whole.csv", &half_a_day());
+    let whole = fs::read_to_string(folder.path().join("whole.csv")).unwrap();
+    let header = whole.lines().next().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("empty.csv", "");
+    write("header.csv", header);
+    write("column.csv", &whole.replacen("duedate", "reported", 1));
+    write("unreadable.csv", &format!("{header}\nyesterday,16107,,,,,,,,,,,,,\n"));
+    let path = folder.path().join("half.parquet");
+    let mut frame = polars::prelude::df!("stationcode" => ["16107", "1"], "capacity" => [35, 20]).unwrap();
+    ParquetWriter::new(File::create(&path).unwrap()).finish(&mut frame).unwrap();
+    File::options().write(true).open(&path).unwrap().set_len(fs::metadata(&path).unwrap().len() / 2).unwrap();
+
+    let files: [(&str, &[&str]); 6] = [
+        ("missing.csv", &["missing.csv: No such file", "; check the path"]),
+        ("empty.csv", &["empty.csv: the file is empty", "; its first line must name the columns"]),
+        ("header.csv", &["header.csv: no row stands under the names", "; collect some readings first"]),
+        ("column.csv", &["column.csv:1: columns missing: duedate; columns there: ", "; rename the columns"]),
+        ("unreadable.csv", &["unreadable.csv: not one of 1 rows can be read; the first: ", "; mend that row first"]),
+        ("half.parquet", &["half.parquet: not a whole Parquet file", "; fetch or write it again"]),
+    ];
+    for (example, option) in [
+        ("part1_fetch", "--source"),
+        ("part2_stream", "--source"),
+        ("part3_collect", "--source"),
+        ("part3_stats", "--data"),
+        ("part4_train", "--data"),
+        ("whole_path", "--source"),
+    ] {
+        for (file, parts) in files {
+            assert_failed(&run(&folder, example, &[option, file]), parts);
+        }
+        assert_misused(&run(&folder, example, &[option, "notes.txt"]), &["notes.txt: ", "; name a CSV or a Parquet"]);
+    }
+}
+
+#[test]
+fn half_a_row_is_set_aside_and_the_others_go_on() {
+    let (folder, readings) = (folder(), half_a_day());
+    write_csv(&folder, "half.csv", &readings);
+    let path = folder.path().join("half.csv");
+    File::options().write(true).open(&path).unwrap().set_len(fs::metadata(&path).unwrap().len() - 60).unwrap();
+    let output = run(&folder, "part3_stats", &["--data", "half.csv", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (_, others) = readings.split_last().unwrap();
+    assert_eq!(result["statistics"]["readings"], json!(distinct(others).len()));
+    let told = said(&output.stderr);
+    assert!(told.contains(&format!("set aside: half.csv:{}: ", readings.len() + 1)), "{told}");
+}
+
+#[test]
+fn an_unknown_station_is_told_with_those_that_are_known() {
+    let folder = folder();
+    write_csv(&folder, "history.csv", &half_a_day());
+    let of_file = run(&folder, "part1_fetch", &["--source", "history.csv", "--station", "99999"]);
+    assert_failed(&of_file, &["station 99999: not among the 5 stations", "; see them with --rows 5", "16107"]);
+    let server = Server::start(|_| ok(&json!({"total_count": 0, "results": []})));
+    let live = run(&folder, "part1_fetch", &["--endpoint", &server.address, "--station", "99999"]);
+    assert_failed(&live, &["station 99999: the portal knows no such station", "; station codes are listed by"]);
+    let training = run(&folder, "part4_train", &["--data", "history.csv", "--station", "99999"]);
+    assert_failed(&training, &["station 99999: the history does not hold this station", "; near it are "]);
+}
+
+#[test]
+fn a_horizon_and_a_split_that_do_not_fit_the_data_are_told_with_its_span() {
+    let folder = folder();
+    write_csv(&folder, "history.csv", &half_a_day());
+    let train = |options: &[&str]| run(&folder, "part4_train", &[&["--data", "history.csv"], options].concat());
+    let (from, until) = (" the data span 2024-03-0", " to 2024-03-04T11:");
+    let long = train(&["--horizon", "2days"]);
+    assert_failed(
+        &long,
+        &["the horizon of 2880 min is longer than the data:", from, until, "; take a shorter --horizon"],
+    );
+    for split in ["2023-01-01T00:00:00Z", "2025-01-01T00:00:00Z"] {
+        let outside = format!("the split at {split} lies outside the data:");
+        assert_failed(&train(&["--split", split]), &[&outside, from, until, "; take a --split between the two"]);
+    }
+    let late = train(&["--split", "2024-03-04T11:40:00Z"]);
+    assert_failed(&late, &["no origin in the test span has a label", "; take another --split"]);
+}
+
+#[test]
+fn a_broker_that_is_away_is_told_with_its_address() {
+    let (folder, broker) = (folder(), nobody());
+    for (example, options) in [
+        ("part1_fetch", ["--publish", "--source", "simulate"].as_slice()),
+        ("part2_stream", &["--until-end"]),
+        ("part3_collect", &["--out", "kept.csv"]),
+    ] {
+        let away = run(&folder, example, &[&["--brokers", &broker], options].concat());
+        assert_failed(&away, &[&format!("Kafka at {broker}: no broker there"), "; ", "`.ci/kafka start`"]);
+    }
+}
+
+#[test]
+fn wrong_usage_exits_with_2_before_anything_is_done() {
+    let (folder, broker) = (folder(), nobody());
+    let cases: [(&str, &[&str], &[&str]); 19] = [
+        ("part1_fetch", &["--nonsense"], &["unexpected argument '--nonsense'"]),
+        ("part1_fetch", &["--api", "v3"], &["--api", "`v3`", "; write v2.1 or v1.0"]),
+        ("part1_fetch", &["--endpoint", "nonsense"], &["--endpoint: ", "; write http://HOST:PORT"]),
+        ("part1_fetch", &["--source", "simulate", "--endpoint", "http://127.0.0.1:1"], &["--endpoint: ", "; leave"]),
+        ("part1_fetch", &["--publish", "--every", "soon"], &["'soon' for '--every", "; write for example 60s"]),
+        ("part1_fetch", &["--station", "16107", "--rows", "3"], &["--station", "cannot be used with", "--rows"]),
+        ("part1_fetch", &["--rows", "many"], &["'many' for '--rows"]),
+        ("part1_fetch", &["--publish", "--source", "simulate", "--brokers", "x"], &["--brokers: `x`", "; write "]),
+        ("part2_stream", &["--brokers", &broker, "--source", "simulate"], &["--source: with --brokers", "; publish"]),
+        ("part2_stream", &["--brokers", &broker, "--endpoint", "http://h"], &["--endpoint: with --brokers", "; "]),
+        ("part2_stream", &["--store", "postgres://h/velib"], &["--store", "`postgres://h/velib`", "; known: sqlite:"]),
+        ("part2_stream", &["--window", "0s"], &["--window: ", "; windows are from 1 second to 7 days"]),
+        ("part2_stream", &["--zone", "street"], &["--zone", "`street`", "; known: commune, arrondissement"]),
+        ("part3_collect", &["--brokers", &broker, "--source", "simulate"], &["--source: with --brokers", "; publish"]),
+        ("part3_collect", &["--brokers", &broker], &["--out: is missing", "; name the CSV"]),
+        ("part3_stats", &["--partitions", "0"], &["'0' for '--partitions", "1..=4096"]),
+        ("part3_stats", &["--engine", "awk"], &["--engine", "`awk`", "dataframe"]),
+        ("part4_train", &["--model", "nonsense"], &["--model", "`nonsense`", "; one of persistence, calibrated, "]),
+        ("part4_train", &["--split", "yesterday"], &["'yesterday' for '--split"]),
+    ];
+    for (example, options, parts) in cases {
+        assert_misused(&run(&folder, example, options), parts);
+    }
+    write_csv(&folder, "history.csv", &half_a_day());
+    let no_time = run(&folder, "part4_train", &["--data", "history.csv", "--horizon", "0s"]);
+    assert_eq!(no_time.status.code(), Some(2));
+    assert_told(said(&no_time.stderr), &["--horizon: the horizon must be at least a second", "; write 15m"]);
+    let no_name = run(&folder, "part1_fetch", &["--publish", "--source", "history.csv", "--topic", "a b"]);
+    assert_eq!(no_name.status.code(), Some(2));
+    assert_told(said(&no_name.stderr), &["--topic: `a b` is not a topic name", "; use up to 249 "]);
+    fs::create_dir(folder.path().join("full")).unwrap();
+    fs::write(folder.path().join("full/notes.txt"), "keep").unwrap();
+    let kept = run(&folder, "whole_path", &["--out", "full"]);
+    assert_misused(&kept, &["--out: full is not empty", "; name a new folder"]);
+    assert!(!folder.path().join("var").exists(), "something was written");
+}
