@@ -147,6 +147,7 @@ mod tests {
                 ("Paris", "9020") => "Paris 9e",
                 ("Paris", "16107") => "Paris 16e",
                 ("Paris", "20117") => "Paris 20e",
+                ("Paris", _) => return None,
                 (commune, _) => commune,
             };
             Some(name.to_owned())
