@@ -113,6 +113,7 @@ fn show_rows(json: bool, snapshot: &Snapshot) -> Result<()> {
             "counted": snapshot.counted,
             "received": snapshot.readings.len(),
             "distinct": snapshot.distinct(),
+            "codes": snapshot.codes(),
             "set_aside": snapshot.set_aside.len(),
             "stations": snapshot.readings,
         }));
@@ -132,7 +133,12 @@ fn show_rows(json: bool, snapshot: &Snapshot) -> Result<()> {
     });
     common::print(common::table(header, &[1, 2], rows))?;
     let counted = snapshot.counted.map_or_else(String::new, |counted| format!(" of the {counted} the portal counts"));
-    common::print(format_args!("{} stations{counted}, {} set aside", snapshot.distinct(), snapshot.set_aside.len()))
+    let shared = match snapshot.distinct() - snapshot.codes() {
+        0 => String::new(),
+        shared => format!(" ({shared} with a code that another has too)"),
+    };
+    let (distinct, aside) = (snapshot.distinct(), snapshot.set_aside.len());
+    common::print(format_args!("{distinct} stations{shared}{counted}, {aside} set aside"))
 }
 
 fn publish(options: &Options, opened: Opened) -> Result<()> {

@@ -38,8 +38,19 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// How many different stations the snapshot holds. Fewer than its readings where a page repeated some.
+    /// How many different stations the snapshot holds, as the portal counts them: a record that a page repeated is one, but
+    /// two records that differ are two, even if they share a code (in 2022 `31706` stood there with 20 docks and again
+    /// with 26).
     pub fn distinct(&self) -> usize {
+        let record = |reading: &'_ StationStatus| {
+            let counts = [reading.docks_available, reading.bikes_available, reading.mechanical, reading.ebike];
+            (reading.station_code.clone(), reading.last_reported, reading.capacity, counts)
+        };
+        self.readings.iter().map(record).collect::<HashSet<_>>().len()
+    }
+
+    /// How many different station codes the snapshot holds.
+    pub fn codes(&self) -> usize {
         self.readings.iter().map(|reading| &reading.station_code).collect::<HashSet<_>>().len()
     }
 
@@ -128,8 +139,8 @@ mod tests {
             set_aside: vec![],
         };
         assert_eq!((snapshot.distinct(), snapshot.is_complete()), (1, false));
-        snapshot.readings.push(reading("2"));
-        assert!(snapshot.is_complete());
+        snapshot.readings.push(StationStatus { capacity: Some(26), ..reading("1") });
+        assert_eq!((snapshot.distinct(), snapshot.codes(), snapshot.is_complete()), (2, 1, true));
         let place = Place::Url("http://x".into());
         snapshot.set_aside.push(SetAside { place, reason: "no station code".into(), raw: "{}".into() });
         assert!(!snapshot.is_complete());

@@ -33,7 +33,7 @@ pub struct PollReport {
     pub counted: Option<u64>,
     /// How many readings arrived.
     pub received: usize,
-    /// How many different stations they are of.
+    /// How many different stations they are of, as the source counts them ([`Snapshot::distinct`]).
     pub distinct: usize,
     /// How many of them were new by (station, event time).
     pub new: usize,
