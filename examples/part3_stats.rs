@@ -161,7 +161,9 @@ fn draw(folder: &Path, result: &Statistics, readings: &[StationStatus], describe
         zones: result.arrondissements.iter().map(zone).collect(),
     };
     common::draw(folder, "mean-occupancy", &Figure::from(bars))?;
-    let week =
-        most_often_empty(result).first().and_then(|s| common::station_week(readings, &s.station_code, described));
+    // A station that was never open (one has no dock at all) is empty for good, and has no week to show.
+    let was_open = |code| result.stations.iter().any(|station| station.station_code == *code && station.open > 0);
+    let empty = most_often_empty(result).into_iter().find(|station| was_open(&station.station_code));
+    let week = empty.and_then(|station| common::station_week(readings, &station.station_code, described));
     week.map_or(Ok(()), |week| common::draw(folder, "most-often-empty", &week))
 }
