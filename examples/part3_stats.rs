@@ -21,7 +21,7 @@ use velib::batch::{
     Engine, SometimesEmpty, Statistics, Summary, Table, ZoneStatistics, compare_partitions, statistics,
 };
 use velib::report::{Figure, Zone, ZoneOccupancy};
-use velib::{Error, ErrorKind, Result, StationStatus};
+use velib::{Error, ErrorKind, Result, StationCode, StationStatus};
 
 /// Timed runs of each number of partitions.
 const RUNS: NonZeroUsize = NonZeroUsize::new(5).unwrap();
@@ -162,7 +162,8 @@ fn draw(folder: &Path, result: &Statistics, readings: &[StationStatus], describe
     };
     common::draw(folder, "mean-occupancy", &Figure::from(bars))?;
     // A station that was never open (one has no dock at all) is empty for good, and has no week to show.
-    let was_open = |code| result.stations.iter().any(|station| station.station_code == *code && station.open > 0);
+    let was_open =
+        |code: &StationCode| result.stations.iter().any(|station| station.station_code == *code && station.open > 0);
     let empty = most_often_empty(result).into_iter().find(|station| was_open(&station.station_code));
     let week = empty.and_then(|station| common::station_week(readings, &station.station_code, described));
     week.map_or(Ok(()), |week| common::draw(folder, "most-often-empty", &week))
