@@ -108,7 +108,7 @@ fn main() -> ExitCode {
         }
 
         let reliability = ReliabilityDiagram {
-            title: format!("Reliability: station {} full an hour later", options.station),
+            title: "Reliability: station full 60 min ahead".into(),
             source: common::source_line(&described),
             models: vec![ModelReliability { name: training.chosen.to_string(), bins: training.reliability }],
         };
