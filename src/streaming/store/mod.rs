@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_store_is_named_by_its_kind_and_file() {
-        for url in ["sqlite:velib.db", "sqlite:/tmp/a:b.db", "sqlite::memory:"] {
+        for url in ["sqlite:velib.db", "sqlite:data/a:b.db", "sqlite::memory:"] {
             assert_eq!(url.parse::<StoreUrl>().unwrap().to_string(), url);
         }
         for url in ["postgres://localhost/velib", "velib.db", "sqlite:", ""] {
