@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 
+/// Mean radius of the earth, metres (IUGG).
+const EARTH_RADIUS: f64 = 6_371_008.8;
+
 /// The code that riders and the portal know a station by (`stationcode`), such as `16107`. Not always a number: `31024_relais`.
 ///
 /// Cheap to clone.
@@ -203,6 +206,15 @@ impl StationStatus {
     }
 }
 
+/// How far two places are from each other along the great circle, metres; each latitude and longitude in degrees. By the
+/// haversine, which is exact also for places close together, on a sphere: it may differ from the ellipsoid by 0.5 %.
+pub(crate) fn metres_between(a: (f64, f64), b: (f64, f64)) -> f64 {
+    let half_sine_squared = |from: f64, to: f64| ((to - from).to_radians() / 2.0).sin().powi(2);
+    let parallels = a.0.to_radians().cos() * b.0.to_radians().cos();
+    let haversine = half_sine_squared(a.0, b.0) + parallels * half_sine_squared(a.1, b.1);
+    2.0 * EARTH_RADIUS * haversine.min(1.0).sqrt().asin()
+}
+
 /// Three-valued "and" (Kleene's): one `false` decides; else one unknown leaves it unknown.
 fn all<const N: usize>(facts: [Option<bool>; N]) -> Option<bool> {
     if facts.contains(&Some(false)) {
@@ -286,6 +298,19 @@ mod tests {
         let late = reading(20, 1, 19);
         assert_eq!(late.lag(), TimeDelta::minutes(64));
         assert!(late.is_stale(TimeDelta::minutes(63)) && !late.is_stale(TimeDelta::minutes(64)));
+    }
+
+    #[test]
+    fn distances_are_those_of_the_globe() {
+        let close = |metres: f64, to: f64, by: f64| assert!((metres - to).abs() < by, "{metres} is not {to}");
+        let quarter = std::f64::consts::FRAC_PI_2 * EARTH_RADIUS;
+        close(metres_between((0.0, 0.0), (90.0, 17.0)), quarter, 1e-6);
+        close(metres_between((0.0, -170.0), (0.0, 100.0)), quarter, 1e-6);
+        close(metres_between((48.0, 2.0), (-48.0, -178.0)), 2.0 * quarter, 1e-6);
+        // Notre-Dame to the Eiffel tower, about 4.1 km; a metre north.
+        close(metres_between((48.853, 2.3499), (48.8584, 2.2945)), 4097.0, 5.0);
+        close(metres_between((48.85, 2.35), (48.85 + 1.0 / 111_195.08, 2.35)), 1.0, 1e-6);
+        assert_eq!(metres_between((48.85, 2.35), (48.85, 2.35)), 0.0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! [`train`] does it all once: it labels a history, splits it by time, fits every [`ModelName`], lets the end of the
 //! training span choose, and scores on what comes after. A [`SavedModel`] forecasts alone.
 
+mod advice;
 mod baseline;
 mod curves;
 mod fitted;
@@ -16,6 +17,7 @@ mod train;
 mod training;
 mod tree;
 
+pub use advice::{Advice, AdviceScores, Candidate, Choice, advise};
 pub use curves::{PrecisionRecallPoint, ReliabilityBin};
 pub use metrics::{Scores, precision_recall, reliability};
 pub use name::ModelName;
