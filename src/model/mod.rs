@@ -5,6 +5,7 @@
 
 mod advice;
 mod baseline;
+mod count;
 mod curves;
 mod fitted;
 mod logistic;
@@ -18,6 +19,7 @@ mod training;
 mod tree;
 
 pub use advice::{Advice, AdviceScores, Candidate, Choice, advise};
+pub use count::{CountPersistence, CountScorer, CountScores, count_mean, count_quantile};
 pub use curves::{PrecisionRecallPoint, ReliabilityBin};
 pub use metrics::{Scores, precision_recall, reliability};
 pub use name::ModelName;
