@@ -5,12 +5,15 @@
 
 mod advice;
 mod baseline;
+mod bootstrap;
 mod count;
 mod curves;
+mod evaluation;
 mod fitted;
 mod logistic;
 mod metrics;
 mod name;
+mod paired;
 mod save;
 mod scope;
 mod split;
@@ -19,10 +22,13 @@ mod training;
 mod tree;
 
 pub use advice::{Advice, AdviceScores, Candidate, Choice, advise};
+pub use bootstrap::Interval;
 pub use count::{CountPersistence, CountScorer, CountScores, count_mean, count_quantile};
 pub use curves::{PrecisionRecallPoint, ReliabilityBin};
+pub use evaluation::{Evaluation, Intervals, Judged, ModelEvaluation, Part, PartScore, Sharpness, StationGroup};
 pub use metrics::{Scores, precision_recall, reliability};
 pub use name::ModelName;
+pub use paired::PairedTest;
 pub use save::{Prediction, SavedModel};
 pub use scope::Scope;
 pub use train::train;
