@@ -7,21 +7,23 @@ mod common;
 
 use std::hint::black_box;
 
+use chrono::TimeDelta;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use velib::features::{History, Matrix, Target};
+use velib::features::{Flows, History, Matrix, Target};
 use velib::model::{ModelName, TrainSettings, train};
 
 /// The rates and the matrix of every origin that has a label. Its elements are the rows.
 fn features(c: &mut Criterion) {
     let settings = TrainSettings::default();
-    let target = Target::new(settings.horizon, settings.tolerance);
+    let target = Target::new(settings.horizon, TimeDelta::minutes(20));
     let history = History::new(&common::history(14));
     let examples = target.examples(&history);
+    let (_, flows) = Flows::fit(&history, i64::MAX);
 
     let mut group = c.benchmark_group("features");
     group.throughput(Throughput::Elements(examples.len() as u64));
     group.bench_function("matrix", |b| {
-        b.iter_with_large_drop(|| Matrix::of_training(&history, black_box(&examples), target));
+        b.iter_with_large_drop(|| Matrix::of_training(&history, black_box(&examples), None, &flows, target));
     });
     group.finish();
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --example part4_train -- --station 16107                          the simulated network
 //! cargo run --example part4_train -- --pooled --data history.parquet --split 2022-05-26T00:00:00Z --predictions p.csv
+//! cargo run --example part4_train -- --pooled --data history.parquet --horizon 15m,30m,60m,120m   for part4_predict
 //! ```
 
 #![allow(clippy::print_stderr, reason = "an example talks to its user")]
@@ -16,7 +17,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Parser;
 use common::{DataOptions, Progress, figure};
-use velib::model::{ModelName, ModelScores, Scope, TrainSettings, Training, train};
+use serde::Serialize;
+use velib::model::{ModelName, ModelScores, SavedModel, Scope, TrainSettings, Training, train_each};
 use velib::report::{Figure, ModelReliability, ModelScore, PrecisionRecall, PrecisionRecallCurve, ReliabilityDiagram};
 use velib::{Error, Result, StationCode, StationStatus};
 
@@ -31,16 +33,17 @@ struct Options {
     station: Option<StationCode>,
     #[command(flatten)]
     data: DataOptions,
-    /// How far ahead
-    #[arg(long, value_name = "DURATION", default_value = "60m", value_parser = common::duration)]
-    horizon: Duration,
-    /// How far from the horizon the reading that tells the label may be
-    #[arg(long, value_name = "DURATION", default_value = "20m", value_parser = common::duration)]
-    tolerance: Duration,
+    /// How far ahead; several with commas between, for one model that knows them all
+    #[arg(long, value_name = "DURATION", default_value = "60m", value_delimiter = ',', value_parser = common::duration)]
+    horizon: Vec<Duration>,
+    /// How far from the horizon the reading that tells the label may be [default: a third of it, at most 20m]
+    #[arg(long, value_name = "DURATION", value_parser = common::duration)]
+    tolerance: Option<Duration>,
     /// When the test span begins [default: the last quarter of the time]
     #[arg(long, value_name = "RFC3339")]
     split: Option<DateTime<Utc>>,
-    /// persistence, calibrated, climatology, logistic or tree [default: all, and the one that validation prefers]
+    /// persistence, calibrated, climatology, logistic, tree, queue, boost or blend [default: all, and the one that
+    /// validation prefers]
     #[arg(long, value_name = "NAME")]
     model: Option<ModelName>,
     /// Train on all stations and predict for all
@@ -63,29 +66,57 @@ fn main() -> ExitCode {
             TimeDelta::from_std(duration)
                 .map_err(|_| Error::usage(option, "is longer than any history").way_out("write 15m, 60m or 2h"))
         };
+        let horizons = options.horizon.iter().map(|&horizon| span("--horizon", horizon)).collect::<Result<Vec<_>>>()?;
+        if options.predictions.is_some() && horizons.len() > 1 {
+            return Err(Error::usage("--predictions", "the file is of one horizon").way_out("give a single --horizon"));
+        }
         let own = || if options.pooled { None } else { StationCode::new(STATION).ok() };
         let settings = TrainSettings {
-            horizon: span("--horizon", options.horizon)?,
-            tolerance: span("--tolerance", options.tolerance)?,
+            tolerance: options.tolerance.map(|tolerance| span("--tolerance", tolerance)).transpose()?,
             split: options.split,
             model: options.model,
             station: options.station.clone().or_else(own),
             pooled: options.pooled,
+            ..TrainSettings::default()
         };
         let (described, readings) = options.data.read()?;
         common::headline(options.json, format_args!("Data: {described}"))?;
         let mut progress = Progress::new();
-        let training = train(&readings, &settings, &mut |step| progress.show_now(step))?;
+        let mut trained = train_each(&readings, &settings, &horizons, &mut |step| progress.show_now(step))?;
         drop(progress);
 
-        velib::report::write_json(options.out.join("scores.json"), &training)?;
-        training.model.save(options.out.join("model.json"))?;
-        draw(&options.out, &training, &settings, &readings, &described)?;
-        if let Some(path) = &options.predictions {
-            velib::report::write_csv(path, &training.predictions)?;
+        SavedModel::join(trained.iter().map(|training| training.model.clone()).collect())?
+            .save(common::in_folder(&options.out, "model.json")?)?;
+        for training in &trained {
+            draw(&options.out, training, &settings, &readings, &described, horizons.len() > 1)?;
+            if let Some(path) = &options.predictions {
+                velib::report::write_csv(path, &training.predictions)?;
+            }
         }
-        if options.json { common::print_json(&training) } else { print(&options, &training) }
+        if !options.json {
+            trained.iter().try_for_each(|training| print(&options, training))?;
+        }
+        let scores = options.out.join("scores.json");
+        match trained.pop() {
+            Some(only) if trained.is_empty() => told(&options, &scores, &only),
+            last => {
+                trained.extend(last);
+                told(&options, &scores, &Horizons { horizons: trained })
+            }
+        }
     })
+}
+
+/// What several horizons are written as: one object.
+#[derive(Serialize)]
+struct Horizons {
+    horizons: Vec<Training>,
+}
+
+/// The results to their file, and to stdout if they are asked for there.
+fn told(options: &Options, path: &Path, results: &impl Serialize) -> Result<()> {
+    velib::report::write_json(path, results)?;
+    if options.json { common::print_json(results) } else { Ok(()) }
 }
 
 fn print(options: &Options, training: &Training) -> Result<()> {
@@ -99,8 +130,8 @@ fn print(options: &Options, training: &Training) -> Result<()> {
     })?;
     common::print(format_args!(
         "Full in {} (±{})? {} training origins, {:.2} % full; {} test origins from {}, {:.2} % full",
-        common::in_words(options.horizon),
-        common::in_words(options.tolerance),
+        common::seconds(training.horizon_seconds),
+        common::seconds(training.tolerance_seconds),
         training.origins.train,
         100.0 * training.train_base_rate,
         training.origins.test,
@@ -112,6 +143,26 @@ fn print(options: &Options, training: &Training) -> Result<()> {
     if let Some(own) = &training.test_station {
         let station = options.station.as_ref().map_or_else(|| STATION.to_owned(), ToString::to_string);
         scores(&format!("Test, the rows of station {station} alone"), own)?;
+    }
+    if let Some(evaluation) = &training.evaluation {
+        common::print(format_args!("\nWhich beats which in the test, over {} days", evaluation.days))?;
+        evaluation.sentences().iter().try_for_each(|sentence| common::print(format_args!("  {sentence}")))?;
+    }
+    let counts = training.counts.iter().map(|one| {
+        let scores = &one.scores;
+        [
+            one.forecast.clone(),
+            format!("{:.3}", scores.crps),
+            format!("{:.3}", scores.mae),
+            format!("{:.3}", scores.rmse),
+            format!("{:.1} %", 100.0 * scores.coverage),
+        ]
+    });
+    common::print("\nHow many docks will be free? Test, in docks")?;
+    common::print(common::table(["forecast", "CRPS", "MAE", "RMSE", "in the central 80 %"], &[], counts))?;
+    if !training.blend.is_empty() {
+        let weights = training.blend.iter().map(|one| format!("{:.0} % {}", 100.0 * one.weight, one.model));
+        common::print(format_args!("\nThe blend: {}", weights.collect::<Vec<_>>().join(", ")))?;
     }
     let chosen = if options.model.is_some() { "asked for" } else { "preferred by validation" };
     common::print(format_args!("\n{} ({chosen}) is saved to {}", training.chosen, options.out.display()))?;
@@ -143,16 +194,19 @@ fn draw(
     settings: &TrainSettings,
     readings: &[StationStatus],
     described: &str,
+    one_of_several: bool,
 ) -> Result<()> {
     let source = common::source_line(described);
-    let ahead = format!("{} min ahead", settings.horizon.num_minutes());
+    let horizon = training.horizon_seconds / 60;
+    let ahead = format!("{horizon} min ahead");
+    let named = |name: &str| if one_of_several { format!("{name}-{horizon}min") } else { name.to_owned() };
     let name = training.chosen.to_string();
     let reliability = ReliabilityDiagram {
         title: format!("Reliability: station full {ahead}"),
         source: source.clone(),
         models: vec![ModelReliability { name: name.clone(), bins: training.reliability.clone() }],
     };
-    common::draw(folder, "reliability", &Figure::from(reliability))?;
+    common::draw(folder, &named("reliability"), &Figure::from(reliability))?;
     let of_chosen = training.test.iter().find(|scores| scores.model == training.chosen);
     let curve = PrecisionRecall {
         title: format!("Precision and recall: station full {ahead}"),
@@ -164,7 +218,7 @@ fn draw(
             points: training.precision_recall.clone(),
         }],
     };
-    common::draw(folder, "precision-recall", &Figure::from(curve))?;
+    common::draw(folder, &named("precision-recall"), &Figure::from(curve))?;
     let score = |scores: &ModelScores| ModelScore {
         name: scores.model.to_string(),
         brier: Some(scores.scores.brier),
@@ -176,7 +230,7 @@ fn draw(
         reference: "calibrated persistence".into(),
         models: training.test.iter().map(score).collect(),
     };
-    common::draw(folder, "skill", &Figure::from(bars))?;
+    common::draw(folder, &named("skill"), &Figure::from(bars))?;
     let week = settings.station.as_ref().and_then(|code| common::station_week(readings, code, described));
     week.map_or(Ok(()), |week| common::draw(folder, "station-week", &week))
 }

@@ -168,6 +168,17 @@ pub fn in_words(duration: Duration) -> impl Display {
     humantime::format_duration(duration)
 }
 
+/// The same of whole seconds.
+pub fn seconds(seconds: i64) -> impl Display {
+    humantime::format_duration(Duration::from_secs(seconds.unsigned_abs()))
+}
+
+/// A file in a folder, which is made if it is missing.
+pub fn in_folder(folder: &Path, name: &str) -> Result<PathBuf> {
+    std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, &error))?;
+    Ok(folder.join(name))
+}
+
 /// Prints results. A reader that has gone away (`| head`) ends the program quietly.
 pub fn print(text: impl Display) -> Result<()> {
     match writeln!(std::io::stdout().lock(), "{text}") {

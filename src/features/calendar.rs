@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-use chrono::{DateTime, Datelike, Timelike, Weekday};
+use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 use chrono_tz::Europe::Paris;
 
 use super::matrix::{Column, Context};
@@ -16,8 +16,8 @@ pub(super) struct LocalTime {
     pub(super) hour: usize,
     /// Minutes past the hour, 0 to 59.
     pub(super) minute: u32,
-    /// Saturday or Sunday.
-    pub(super) weekend: bool,
+    /// 0 Monday to 6 Sunday; a public holiday is lived like a Sunday, and counts as one.
+    pub(super) weekday: u32,
 }
 
 impl LocalTime {
@@ -28,36 +28,83 @@ impl LocalTime {
             day: local.num_days_from_ce(),
             hour: local.hour() as usize,
             minute: local.minute(),
-            weekend: matches!(local.weekday(), Weekday::Sat | Weekday::Sun),
+            weekday: if is_holiday(local.date_naive()) { SUNDAY } else { local.weekday().num_days_from_monday() },
         }
+    }
+
+    /// Saturday, Sunday or a public holiday.
+    pub(super) fn is_day_off(self) -> bool {
+        self.weekday >= 5
+    }
+
+    /// 0 on working days, 1 on days off: the kinds of day that tallies are kept for.
+    pub(super) fn kind(self) -> usize {
+        usize::from(self.is_day_off())
+    }
+
+    /// Hours since midnight, 0 to 24.
+    pub(super) fn time_of_day(self) -> f64 {
+        self.hour as f64 + f64::from(self.minute) / 60.0
     }
 }
 
+/// The local day of a time (seconds since 1970, UTC), in days since the first of January of the year 1, and its hour, 0 to 23.
+pub(crate) fn local_day_and_hour(time: i64) -> (i32, u8) {
+    let local = LocalTime::at(time);
+    (local.day, local.hour as u8)
+}
+
+/// Days after Monday.
+const SUNDAY: u32 = 6;
+
+/// The public holidays of France with a date of their own, month and day (Code du travail, L3133-1).
+const FIXED_HOLIDAYS: [(u32, u32); 8] = [(1, 1), (5, 1), (5, 8), (7, 14), (8, 15), (11, 1), (11, 11), (12, 25)];
+
+/// Those that move with Easter, in days after Easter Sunday: Easter Monday, Ascension and Whit Monday.
+const EASTER_HOLIDAYS: [i64; 3] = [1, 39, 50];
+
+/// Whether this is a public holiday in France (without Alsace and Moselle).
+fn is_holiday(date: NaiveDate) -> bool {
+    FIXED_HOLIDAYS.contains(&(date.month(), date.day()))
+        || easter(date.year()).is_some_and(|easter| EASTER_HOLIDAYS.contains(&(date - easter).num_days()))
+}
+
+/// Easter Sunday by the Gregorian calendar (the anonymous algorithm of Meeus, Astronomical Algorithms, ch. 8).
+fn easter(year: i32) -> Option<NaiveDate> {
+    let (golden, century, rest) = (year % 19, year / 100, year % 100);
+    let moon = (century + 8) / 25;
+    let epact = (19 * golden + century - century / 4 - (century - moon + 1) / 3 + 15) % 30;
+    let to_sunday = (32 + 2 * (century % 4) + 2 * (rest / 4) - epact - rest % 4) % 7;
+    let late = (golden + 11 * epact + 22 * to_sunday) / 451;
+    let days = epact + to_sunday - 7 * late + 114;
+    NaiveDate::from_ymd_opt(year, u32::try_from(days / 31).ok()?, u32::try_from(days % 31 + 1).ok()?)
+}
+
 /// The columns of this group.
-pub(super) const COLUMNS: [Column; 9] = [
-    Column { name: "weekend", formula: "1 on Saturday and Sunday, else 0, of the origin's local time" },
-    Column {
-        name: "sin_day",
-        formula: "sin(2 pi hour / 24), hour the origin's local time of day in hours and minutes",
-    },
+pub(super) const COLUMNS: [Column; 11] = [
+    Column { name: "day_off", formula: "1 on Saturdays, Sundays and public holidays of the origin's local time, else 0" },
+    Column { name: "hour", formula: "hours since midnight, with the minutes as a fraction, of the origin's local time" },
+    Column { name: "weekday", formula: "0 Monday to 6 Sunday; a public holiday is 6" },
+    Column { name: "sin_day", formula: "sin(2 pi hour / 24)" },
     Column { name: "cos_day", formula: "cos(2 pi hour / 24)" },
     Column { name: "sin_half_day", formula: "sin(4 pi hour / 24)" },
     Column { name: "cos_half_day", formula: "cos(4 pi hour / 24)" },
     Column { name: "sin_third_day", formula: "sin(6 pi hour / 24)" },
     Column { name: "cos_third_day", formula: "cos(6 pi hour / 24)" },
-    Column { name: "sin_day_weekend", formula: "sin_day * weekend" },
-    Column { name: "cos_day_weekend", formula: "cos_day * weekend" },
+    Column { name: "sin_day_off", formula: "sin_day * day_off" },
+    Column { name: "cos_day_off", formula: "cos_day * day_off" },
 ];
 
 /// Their values at one origin.
-pub(super) fn values(context: &Context<'_>) -> [f64; 9] {
+pub(super) fn values(context: &Context<'_>) -> [f64; 11] {
     let local = context.origin;
-    let angle = TAU * (local.hour as f64 + f64::from(local.minute) / 60.0) / 24.0;
-    let weekend = f64::from(u8::from(local.weekend));
+    let hour = local.time_of_day();
+    let angle = TAU * hour / 24.0;
+    let day_off = f64::from(u8::from(local.is_day_off()));
     let (sin, cos) = angle.sin_cos();
     let (sin2, cos2) = (2.0 * angle).sin_cos();
     let (sin3, cos3) = (3.0 * angle).sin_cos();
-    [weekend, sin, cos, sin2, cos2, sin3, cos3, sin * weekend, cos * weekend]
+    [day_off, hour, f64::from(local.weekday), sin, cos, sin2, cos2, sin3, cos3, sin * day_off, cos * day_off]
 }
 
 #[cfg(test)]
@@ -71,9 +118,25 @@ mod tests {
     #[test]
     fn the_clock_is_that_of_paris_in_summer_and_in_winter() {
         let summer = at("2022-05-27T22:10:59Z");
-        assert_eq!((summer.hour, summer.minute, summer.weekend), (0, 10, true));
+        assert_eq!((summer.hour, summer.minute, summer.weekday), (0, 10, 5));
         let winter = at("2022-01-28T22:10:00Z");
-        assert_eq!((winter.hour, winter.weekend), (23, false));
+        assert_eq!((winter.hour, winter.kind()), (23, 0));
         assert_eq!(at("2022-05-27T22:00:00Z").day, at("2022-05-27T21:59:59Z").day + 1);
+    }
+
+    #[test]
+    fn a_public_holiday_is_lived_like_a_sunday() {
+        // Ascension of 2022, a Thursday; Easter Mondays; the fourteenth of July.
+        for holiday in ["2022-05-26T10:00:00Z", "2024-04-01T10:00:00Z", "2038-04-26T10:00:00Z", "2025-07-14T10:00:00Z"] {
+            assert_eq!((at(holiday).weekday, at(holiday).kind()), (6, 1), "{holiday}");
+        }
+        // The day between Ascension and the weekend, and Easter Sunday's Tuesday, are working days.
+        for day in ["2022-05-27T10:00:00Z", "2024-04-02T10:00:00Z"] {
+            assert_eq!(at(day).kind(), 0, "{day}");
+        }
+        let easters = [(1961, "1961-04-02"), (2000, "2000-04-23"), (2022, "2022-04-17"), (2285, "2285-03-22")];
+        for (year, date) in easters {
+            assert_eq!(easter(year).unwrap().to_string(), date);
+        }
     }
 }

@@ -11,19 +11,24 @@ use chrono::{DateTime, Utc};
 use crate::station::{StationCode, StationStatus};
 
 /// The usable readings of all stations, the stations in the order of their codes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct History {
     stations: Vec<StationHistory>,
 }
 
 /// The usable readings of one station, in columns of equal length; times in whole seconds since 1970 (UTC), strictly rising.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StationHistory {
     code: StationCode,
+    /// Latitude and longitude, degrees: the first that is known, so that no later reading moves a station.
+    position: Option<(f64, f64)>,
     times: Vec<i64>,
     docks: Vec<u32>,
     bikes: Vec<u32>,
+    electric: Vec<Option<u32>>,
     capacity: Vec<u32>,
+    /// How old each reading was when it was fetched, seconds.
+    lags: Vec<i64>,
     /// How many of the readings before each index were full; one entry more than readings.
     full_before: Vec<u32>,
 }
@@ -35,7 +40,9 @@ pub struct Past<'a> {
     docks: &'a [u32],
     full_before: &'a [u32],
     bikes: u32,
+    electric: Option<u32>,
     capacity: u32,
+    lag: i64,
 }
 
 impl History {
@@ -98,10 +105,13 @@ impl StationHistory {
         readings.retain(|reading| reading.is_open());
         let mut station = Self {
             code,
+            position: readings.iter().find_map(|reading| reading.lat.zip(reading.lon)),
             times: Vec::with_capacity(readings.len()),
             docks: Vec::with_capacity(readings.len()),
             bikes: Vec::with_capacity(readings.len()),
+            electric: Vec::with_capacity(readings.len()),
             capacity: Vec::with_capacity(readings.len()),
+            lags: Vec::with_capacity(readings.len()),
             full_before: vec![0],
         };
         let mut full = 0;
@@ -110,7 +120,9 @@ impl StationHistory {
             station.times.push(reading.last_reported.timestamp());
             station.docks.push(docks);
             station.bikes.push(bikes);
+            station.electric.push(reading.ebike);
             station.capacity.push(capacity);
+            station.lags.push(reading.lag().num_seconds());
             full += u32::from(docks == 0);
             station.full_before.push(full);
         }
@@ -120,6 +132,11 @@ impl StationHistory {
     /// The station.
     pub fn code(&self) -> &StationCode {
         &self.code
+    }
+
+    /// Latitude and longitude in degrees (WGS 84), the first that a usable reading tells.
+    pub fn position(&self) -> Option<(f64, f64)> {
+        self.position
     }
 
     /// Number of usable readings.
@@ -142,11 +159,23 @@ impl StationHistory {
         &self.docks
     }
 
+    /// Bikes.
+    pub fn bikes(&self) -> &[u32] {
+        &self.bikes
+    }
+
+    /// The place of the newest reading at or before `time`, seconds since 1970.
+    pub fn newest_at(&self, time: i64) -> Option<usize> {
+        self.times.partition_point(|&reported| reported <= time).checked_sub(1)
+    }
+
     /// What is known at the reading `origin`: it, and what the station reported before; `None` if there is no such reading.
     pub fn past(&self, origin: usize) -> Option<Past<'_>> {
         Some(Past {
             bikes: *self.bikes.get(origin)?,
+            electric: *self.electric.get(origin)?,
             capacity: *self.capacity.get(origin)?,
+            lag: *self.lags.get(origin)?,
             times: self.times.get(..=origin)?,
             docks: self.docks.get(..=origin)?,
             full_before: self.full_before.get(..origin + 2)?,
@@ -170,15 +199,37 @@ impl Past<'_> {
         self.bikes
     }
 
+    /// Electric bikes at the origin.
+    pub fn electric(&self) -> Option<u32> {
+        self.electric
+    }
+
     /// Docks in all at the origin, above zero.
     pub fn capacity(&self) -> u32 {
         self.capacity
+    }
+
+    /// How old the origin was when it was fetched, seconds.
+    pub fn lag(&self) -> i64 {
+        self.lag
     }
 
     /// Free docks `seconds` ago: of the reading before the origin that is nearest to then within `tolerance` seconds.
     pub fn docks_ago(&self, seconds: i64, tolerance: i64) -> Option<u32> {
         let before = &self.times[..self.times.len() - 1];
         nearest(before, self.time() - seconds, tolerance).map(|index| self.docks[index])
+    }
+
+    /// Free docks per hour: the slope of the straight line through the readings of the last `seconds`, the origin's
+    /// included, by least squares over time; `None` of a single reading.
+    pub fn slope_within(&self, seconds: i64) -> Option<f64> {
+        let start = self.times.partition_point(|&time| time < self.time() - seconds);
+        let points = self.times[start..].iter().zip(&self.docks[start..]);
+        let points = points.map(|(&time, &docks)| ((time - self.time()) as f64 / 3600.0, f64::from(docks)));
+        let (n, x, y, xx, xy) = points.fold((0.0, 0.0, 0.0, 0.0, 0.0), |(n, sx, sy, sxx, sxy), (x, y)| {
+            (n + 1.0, sx + x, sy + y, sxx + x * x, sxy + x * y)
+        });
+        (n > 1.0).then(|| (n * xy - x * y) / (n * xx - x * x))
     }
 
     /// Among the readings of the last `seconds`, the origin's included: how many were full, and how many there are.
@@ -253,6 +304,15 @@ mod tests {
         assert_eq!((past.full_within(120), past.full_within(121), past.full_within(1)), ((1, 2), (2, 3), (1, 1)));
         assert_eq!((past.docks_ago(60, 0), past.docks_ago(30, 29), past.docks_ago(30, 30)), (Some(4), None, Some(4)));
         assert!(history.stations()[0].past(4).is_none());
+        assert_eq!((history.stations()[0].newest_at(119), history.stations()[0].newest_at(-1)), (Some(1), None));
+    }
+
+    #[test]
+    fn a_slope_is_by_time_not_by_row() {
+        let history = History::new(&readings("1", &[(0, 9), (1800, 8), (3600, 7), (9000, 4)]));
+        let past = history.stations()[0].past(3).unwrap();
+        let slope = |seconds| past.slope_within(seconds).map(|slope| (slope * 1e9).round() / 1e9);
+        assert_eq!((slope(9000), slope(5400), slope(60)), (Some(-2.0), Some(-2.0), None));
     }
 
     proptest! {

@@ -48,7 +48,8 @@ impl Target {
         examples
     }
 
-    fn example(self, station: &StationHistory, place: usize, origin: usize) -> Option<Example> {
+    /// The label of one origin of the station at `place`, if there is one.
+    pub(super) fn example(self, station: &StationHistory, place: usize, origin: usize) -> Option<Example> {
         let (times, docks) = (station.times(), station.docks());
         let told = nearest(times, times[origin] + self.horizon, self.tolerance).filter(|&told| told > origin)?;
         Some(Example {

@@ -5,18 +5,28 @@
 //! - [`Rates`]: what is usual at a station, fitted on training rows.
 //! - [`Matrix`]: the features, one column for each of [`columns`].
 
+mod birth_death;
+mod bridge;
 mod calendar;
+mod flows;
 mod history;
 mod label;
 mod matrix;
 mod memory;
+mod neighbours;
+mod queue;
 mod rates;
+mod shapes;
 mod state;
 #[cfg(test)]
 pub(crate) mod testing;
 mod usual;
 
+pub(crate) use calendar::local_day_and_hour;
 pub use history::{History, Past, StationHistory};
 pub use label::{Example, Target};
+pub use birth_death::{Leg, Transient, transient};
+pub use flows::{DailyFlows, Flows};
 pub use matrix::{Column, FEATURES_VERSION, Matrix, columns};
+pub use queue::docks_at_target;
 pub use rates::Rates;

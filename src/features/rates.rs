@@ -1,15 +1,17 @@
 //! What is usual at each station: how often it is full, and how its free docks move, by the hour and the kind of day.
 //!
 //! The tallies are fitted on training rows only. For a training row itself its own day and the day of its label are
-//! taken out again, so that no row meets its own answer (but for its weight in the network's means); a row that is forecast meets the tallies as they are. Few rows
-//! say little, so each share is drawn towards the coarser one above it.
+//! taken out again, so that no row meets its own answer (but for its weight in the network's means). A row that is
+//! forecast later meets the tallies as they are, and with them those of every later day that had ended before its own
+//! began: what is usual is learned on while a model is in use, and never from what comes after the origin. Few rows say
+//! little, so each share is drawn towards the coarser one above it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::calendar::LocalTime;
-use super::history::History;
+use super::history::{History, StationHistory};
 use super::label::{Example, Target};
 use crate::station::StationCode;
 
@@ -27,6 +29,8 @@ pub struct Rates {
     full: Tally,
     /// Absolute changes of free docks over a horizon, of the whole network.
     absolute_change: Tally,
+    /// Rows from here on are not in the tallies, seconds since 1970.
+    until: i64,
     stations: BTreeMap<StationCode, StationRates>,
 }
 
@@ -34,7 +38,7 @@ pub struct Rates {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Tally(i64, u32);
 
-/// The tallies of one station. The outer index is 0 for working days, 1 for weekends.
+/// The tallies of one station. The outer index is 0 for working days, 1 for days off.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct StationRates {
     /// Full readings by blocks of two hours.
@@ -46,7 +50,7 @@ struct StationRates {
 }
 
 /// What is usual at one origin.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Usual {
     /// Share of the station's readings that are full, in 0 to 1.
     pub(super) full: f64,
@@ -58,31 +62,48 @@ pub(super) struct Usual {
     pub(super) absolute_change: f64,
 }
 
-/// One training row as the tallies see it.
+/// What is usual at the readings of a history, each from what was known to it.
+#[derive(Clone, Debug)]
+pub(super) struct UsualTable {
+    /// By the station: the place of the first reading that is told of, and its and its followers' values.
+    stations: Vec<(usize, Vec<Usual>)>,
+}
+
+/// One labelled row as the tallies see it.
 struct Row {
     origin: LocalTime,
-    target: LocalTime,
     full_now: bool,
     change: i32,
 }
 
+impl Row {
+    fn new(station: &StationHistory, example: &Example) -> Self {
+        Self {
+            origin: LocalTime::at(example.time),
+            full_now: station.docks()[example.reading] == 0,
+            change: example.change,
+        }
+    }
+}
+
+impl UsualTable {
+    /// What is usual at a reading, if the table was made for its time.
+    pub(super) fn get(&self, station: usize, reading: usize) -> Option<&Usual> {
+        let (first, values) = self.stations.get(station)?;
+        values.get(reading.checked_sub(*first)?)
+    }
+}
+
 impl Rates {
-    /// The tallies of `examples` (in the order of station, then time), and what is usual at each of these rows with
-    /// its own day and the day of its label left out.
-    pub(super) fn fit(history: &History, examples: &[Example], target: Target) -> (Self, Vec<Usual>) {
-        let mut rates = Self::default();
-        let mut rows_by_station = Vec::new();
+    /// The tallies of `examples` (in the order of station, then time), and what is usual at every reading up to the last
+    /// of them, with its own day and the day of its target left out.
+    pub(super) fn fit(history: &History, examples: &[Example], target: Target) -> (Self, UsualTable) {
+        let until = examples.iter().map(|example| example.time + 1).max().unwrap_or(i64::MIN);
+        let mut rates = Self { until, ..Self::default() };
+        let mut rows_by_station: Vec<Vec<Row>> = history.stations().iter().map(|_| Vec::new()).collect();
         for chunk in examples.chunk_by(|a, b| a.station == b.station) {
             let station = &history.stations()[chunk[0].station];
-            let rows: Vec<_> = chunk
-                .iter()
-                .map(|example| Row {
-                    origin: LocalTime::at(example.time),
-                    target: LocalTime::at(example.time + target.horizon),
-                    full_now: station.docks()[example.reading] == 0,
-                    change: example.change,
-                })
-                .collect();
+            let rows: Vec<_> = chunk.iter().map(|example| Row::new(station, example)).collect();
             let mut tallies = StationRates::default();
             for row in &rows {
                 tallies.count(row, 1);
@@ -90,33 +111,52 @@ impl Rates {
                 rates.absolute_change.add(i64::from(row.change.abs()), 1);
             }
             rates.stations.insert(station.code().clone(), tallies);
-            rows_by_station.push((station.code(), rows));
+            rows_by_station[chunk[0].station] = rows;
         }
-        let mut usual = Vec::with_capacity(examples.len());
-        for (code, rows) in rows_by_station {
-            usual.extend(rates.usual_left_out(&rates.stations[code], &rows));
-        }
-        (rates, usual)
+        let stations = history.stations().iter().zip(rows_by_station);
+        let stations = stations.map(|(station, rows)| (0, rates.usual_left_out(station, &rows, target))).collect();
+        (rates, UsualTable { stations })
     }
 
-    /// What is usual at `station` for an origin and its target; the network's share for a station that was not there.
-    pub(super) fn usual(&self, station: &StationCode, origin: LocalTime, target: LocalTime) -> Usual {
-        let unseen = StationRates::default();
-        self.evaluate(self.stations.get(station).unwrap_or(&unseen), origin, target)
+    /// What is usual at every reading from `from` on (seconds since 1970): by the tallies, and by the days after their
+    /// end that were over when the reading's own day began. A station that was not there has the network's share.
+    pub(super) fn table(&self, history: &History, target: Target, from: i64) -> UsualTable {
+        let mut stations = Vec::with_capacity(history.stations().len());
+        for (place, station) in history.stations().iter().enumerate() {
+            let mut tallies = self.stations.get(station.code()).cloned().unwrap_or_default();
+            let start = station.times().partition_point(|&time| time < self.until);
+            let later = (start..station.len()).filter_map(|origin| target.example(station, place, origin));
+            // A label is known for certain when the tolerance has passed too.
+            let known = |example: &Example| LocalTime::at(example.time + target.horizon + target.tolerance).day;
+            let mut later = later.peekable();
+            let first = station.times().partition_point(|&time| time < from);
+            let values = station.times()[first..].iter().map(|&time| {
+                let origin = LocalTime::at(time);
+                while let Some(example) = later.next_if(|example| known(example) < origin.day) {
+                    tallies.count(&Row::new(station, &example), 1);
+                }
+                self.evaluate(&tallies, origin, LocalTime::at(time + target.horizon))
+            });
+            stations.push((first, values.collect()));
+        }
+        UsualTable { stations }
     }
 
-    /// What is usual at each of the rows (in the order of time) of one station without the row's own days.
-    fn usual_left_out(&self, station: &StationRates, rows: &[Row]) -> Vec<Usual> {
-        let mut kept: Option<(i32, i32, StationRates)> = None;
-        rows.iter()
-            .map(|row| {
-                let days = (row.origin.day, row.target.day);
+    /// What is usual at each reading of a station up to the end of training, without the reading's own days.
+    fn usual_left_out(&self, station: &StationHistory, rows: &[Row], target: Target) -> Vec<Usual> {
+        let tallies = self.stations.get(station.code()).cloned().unwrap_or_default();
+        let mut kept: Option<((i32, i32), StationRates)> = None;
+        let times = station.times().iter().take_while(|&&time| time < self.until);
+        times
+            .map(|&time| {
+                let (origin, target) = (LocalTime::at(time), LocalTime::at(time + target.horizon));
+                let days = (origin.day, target.day);
                 let others = match kept.take() {
-                    Some((origin, target, others)) if (origin, target) == days => others,
-                    _ => without(station, rows, days),
+                    Some((same, others)) if same == days => others,
+                    _ => without(&tallies, rows, days),
                 };
-                let usual = self.evaluate(&others, row.origin, row.target);
-                kept = Some((days.0, days.1, others));
+                let usual = self.evaluate(&others, origin, target);
+                kept = Some((days, others));
                 usual
             })
             .collect()
@@ -124,10 +164,10 @@ impl Rates {
 
     fn evaluate(&self, station: &StationRates, origin: LocalTime, target: LocalTime) -> Usual {
         let full = total(station.full.iter().flatten()).towards(self.full.mean(), STATION_STRENGTH);
-        let full_then = station.full[kind(target)][target.hour / 2].towards(full, BLOCK_STRENGTH);
+        let full_then = station.full[target.kind()][target.hour / 2].towards(full, BLOCK_STRENGTH);
         let by_hour = |tallies: &[[Tally; 24]; 2], above: f64| {
             let hour = total(tallies.iter().map(|hours| &hours[origin.hour])).towards(above, HOUR_STRENGTH);
-            tallies[kind(origin)][origin.hour].towards(hour, HOUR_STRENGTH)
+            tallies[origin.kind()][origin.hour].towards(hour, HOUR_STRENGTH)
         };
         let moves =
             total(station.absolute_change.iter().flatten()).towards(self.absolute_change.mean(), STATION_STRENGTH);
@@ -143,7 +183,7 @@ impl Rates {
 impl StationRates {
     /// Adds a row, or with `sign` -1 takes it out again.
     fn count(&mut self, row: &Row, sign: i64) {
-        let (kind, hour) = (kind(row.origin), row.origin.hour);
+        let (kind, hour) = (row.origin.kind(), row.origin.hour);
         self.full[kind][hour / 2].add(i64::from(row.full_now), sign);
         self.change[kind][hour].add(i64::from(row.change), sign);
         self.absolute_change[kind][hour].add(i64::from(row.change.abs()), sign);
@@ -171,11 +211,6 @@ impl Tally {
 
 fn total<'a>(tallies: impl Iterator<Item = &'a Tally>) -> Tally {
     tallies.fold(Tally::default(), |sum, tally| Tally(sum.0 + tally.0, sum.1 + tally.1))
-}
-
-/// 0 on working days, 1 on weekends.
-fn kind(time: LocalTime) -> usize {
-    usize::from(time.weekend)
 }
 
 /// The tallies without the rows (in the order of time) whose origin lies on one of the two days.
@@ -208,14 +243,37 @@ mod tests {
         assert_eq!((tally.mean(), tally.towards(0.0, 4.0), Tally(0, 0).towards(0.3, 0.0)), (0.5, 0.25, 0.3));
     }
 
+    /// What is usual at the newest reading of the only station.
+    fn newest(rates: &Rates, history: &History) -> Usual {
+        let table = rates.table(history, HOUR, i64::MIN);
+        *table.get(0, history.stations()[0].len() - 1).unwrap()
+    }
+
     #[test]
     fn a_station_never_seen_has_the_networks_share() {
         let history = History::new(&readings("1", &[(0, 0), (3600, 1), (7200, 0), (10_800, 0)]));
         let (rates, _) = Rates::fit(&history, &HOUR.examples(&history), HOUR);
-        let noon = LocalTime::at(43_200);
-        let usual = rates.usual(&StationCode::new("2").unwrap(), noon, noon);
+        let usual = newest(&rates, &History::new(&readings("2", &[(43_200, 5)])));
         assert_eq!((usual.full, usual.full_then, usual.change), (2.0 / 3.0, 2.0 / 3.0, 0.0));
         assert_eq!(usual.absolute_change, 2.0 / 3.0);
+    }
+
+    #[test]
+    fn days_after_training_are_learned_from_once_they_are_over() {
+        let day = 86_400;
+        let start = readings("1", &[(0, 9), (3600, 9)]);
+        let first = History::new(&start);
+        let (rates, _) = Rates::fit(&first, &HOUR.examples(&first), HOUR);
+        let with = |later: &[(i64, u32)]| {
+            let mut all = start.clone();
+            all.extend(readings("1", later));
+            newest(&rates, &History::new(&all)).full
+        };
+        let unchanged = with(&[(3 * day, 4)]);
+        assert_eq!(unchanged, 0.0);
+        // Full readings of the day before count, those of the origin's own day do not.
+        assert!(with(&[(2 * day, 0), (2 * day + 3600, 0), (3 * day, 4)]) > 0.0);
+        assert_eq!(with(&[(3 * day, 0), (3 * day + 3600, 0), (3 * day + 7200, 4)]), 0.0);
     }
 
     proptest! {
@@ -226,7 +284,7 @@ mod tests {
             let history = History::new(&readings("1", &rows));
             let examples = HOUR.examples(&history);
             let (rates, left_out) = Rates::fit(&history, &examples, HOUR);
-            for (example, usual) in examples.iter().zip(left_out) {
+            for example in &examples {
                 let (origin, target) = (LocalTime::at(example.time), LocalTime::at(example.time + 3600));
                 let others: Vec<_> = examples.iter().copied().filter(|other| {
                     let day = LocalTime::at(other.time).day;
@@ -234,7 +292,9 @@ mod tests {
                 }).collect();
                 let (mut refitted, _) = Rates::fit(&history, &others, HOUR);
                 (refitted.full, refitted.absolute_change) = (rates.full, rates.absolute_change);
-                prop_assert_eq!(refitted.usual(history.stations()[0].code(), origin, target), usual);
+                let tallies = refitted.stations.values().next().cloned().unwrap_or_default();
+                let usual = refitted.evaluate(&tallies, origin, target);
+                prop_assert_eq!(Some(&usual), left_out.get(0, example.reading));
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::matrix::{Column, Context};
 
 /// The columns of this group.
-pub(super) const COLUMNS: [Column; 9] = [
+pub(super) const COLUMNS: [Column; 11] = [
     Column { name: "log_docks", formula: "ln(1 + docks), docks the free docks at the origin" },
     Column { name: "full_now", formula: "1 if docks = 0, else 0" },
     Column { name: "at_most_1_dock", formula: "1 if docks <= 1, else 0" },
@@ -12,6 +12,8 @@ pub(super) const COLUMNS: [Column; 9] = [
     Column { name: "free_share", formula: "docks / capacity" },
     Column { name: "log_bikes", formula: "ln(1 + bikes)" },
     Column { name: "capacity", formula: "docks in all" },
+    Column { name: "electric_share", formula: "electric bikes / bikes; unknown where there is no bike" },
+    Column { name: "staleness", formula: "minutes from the reading to when it was fetched, cut to 0..180" },
     Column {
         name: "out_of_order",
         formula: "capacity - docks - bikes; below zero where the feed counts more than there is",
@@ -19,7 +21,7 @@ pub(super) const COLUMNS: [Column; 9] = [
 ];
 
 /// Their values at one origin.
-pub(super) fn values(context: &Context<'_>) -> [f64; 9] {
+pub(super) fn values(context: &Context<'_>) -> [f64; 11] {
     let docks = context.past.docks();
     let (free, bikes, capacity) =
         (f64::from(docks), f64::from(context.past.bikes()), f64::from(context.past.capacity()));
@@ -33,6 +35,8 @@ pub(super) fn values(context: &Context<'_>) -> [f64; 9] {
         free / capacity,
         bikes.ln_1p(),
         capacity,
+        context.past.electric().filter(|_| bikes > 0.0).map_or(f64::NAN, |electric| f64::from(electric) / bikes),
+        (context.past.lag() as f64 / 60.0).clamp(0.0, 180.0),
         capacity - free - bikes,
     ]
 }

@@ -1,11 +1,12 @@
-//! Any of the models once it has learned, and how its one setting is chosen.
+//! Any of the models once it has learned, behind one trait, and how its one setting is chosen.
 
-use ndarray::Axis;
 use serde::{Deserialize, Serialize};
 
-use super::baseline::Calibrated;
+use super::baseline::{Calibrated, Climatology, Persistence, Queue};
+use super::blend::Blend;
+use super::boost::Boost;
 use super::logistic::Logistic;
-use super::metrics::{brier, cut};
+use super::metrics::brier;
 use super::name::ModelName;
 use super::tree::Tree;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,15 +19,29 @@ const MANY: usize = 50_000;
 /// The depths that are tried, and the deepest that is grown.
 const DEPTHS: [usize; 4] = [3, 4, 6, 8];
 
+/// What has learned to tell, from the features of an origin, how probable it is that the station is full at the target.
+pub(super) trait Model {
+    /// The probability of each row, none of them 0 or 1.
+    fn predict(&self, matrix: &Matrix) -> Vec<f64>;
+
+    /// Whether it can be applied to rows of `width` columns.
+    fn is_sound(&self, _width: usize) -> bool {
+        true
+    }
+}
+
 /// A model that has learned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Fitted {
-    Persistence,
+    Persistence(Persistence),
     Calibrated(Calibrated),
-    Climatology,
+    Climatology(Climatology),
     Logistic(Logistic),
     Tree(Tree),
+    Queue(Queue),
+    Boost(Boost),
+    Blend(Blend),
 }
 
 /// The settings that the validation span chooses.
@@ -43,6 +58,8 @@ pub(super) struct Tuning {
 pub(super) struct Rows<'a> {
     pub(super) matrix: &'a Matrix,
     pub(super) full: &'a [bool],
+    /// Free docks at the target.
+    pub(super) docks_then: &'a [u32],
 }
 
 impl Default for Tuning {
@@ -52,17 +69,22 @@ impl Default for Tuning {
 }
 
 impl Fitted {
-    /// Learns from `rows`.
+    /// Learns from `rows`. A blend learns from other models' forecasts and cannot be fitted so.
     pub(super) fn fit(name: ModelName, rows: Rows<'_>, tuning: Tuning) -> Result<Self> {
-        let Rows { matrix, full } = rows;
+        let Rows { matrix, full, .. } = rows;
         Ok(match name {
-            ModelName::Persistence => Self::Persistence,
+            ModelName::Persistence => Self::Persistence(Persistence),
             ModelName::Calibrated => Self::Calibrated(Calibrated::fit(&matrix.docks, full)),
-            ModelName::Climatology => Self::Climatology,
+            ModelName::Climatology => Self::Climatology(Climatology),
             ModelName::Logistic => {
                 Self::Logistic(Logistic::path(&matrix.values, full, &[tuning.alpha])?.swap_remove(0))
             }
             ModelName::Tree => Self::Tree(Tree::fit(&matrix.values, full, tuning.depth)?),
+            ModelName::Queue => Self::Queue(Queue),
+            ModelName::Boost => Self::Boost(Boost::fit(rows)?),
+            ModelName::Blend => {
+                return Err(Error::new(ErrorKind::Model, "there is no other model that could be mixed"));
+            }
         })
     }
 
@@ -79,7 +101,7 @@ impl Fitted {
                 let deepest = Tree::fit(&rows.matrix.values, rows.full, DEPTHS[DEPTHS.len() - 1])?;
                 DEPTHS.map(|depth| (Self::Tree(deepest.cut(depth)), Tuning { depth, ..usual })).into()
             }
-            _ => vec![(Self::fit(name, rows, usual)?, usual)],
+            _ => return Ok((Self::fit(name, rows, usual)?, usual)),
         };
         let score = |candidate: &Self| brier(validation.full, &candidate.predict(validation.matrix));
         let best = candidates.into_iter().map(|candidate| (score(&candidate.0), candidate));
@@ -90,32 +112,37 @@ impl Fitted {
     /// The name it was fitted by.
     pub(super) fn name(&self) -> ModelName {
         match self {
-            Self::Persistence => ModelName::Persistence,
+            Self::Persistence(_) => ModelName::Persistence,
             Self::Calibrated(_) => ModelName::Calibrated,
-            Self::Climatology => ModelName::Climatology,
+            Self::Climatology(_) => ModelName::Climatology,
             Self::Logistic(_) => ModelName::Logistic,
             Self::Tree(_) => ModelName::Tree,
+            Self::Queue(_) => ModelName::Queue,
+            Self::Boost(_) => ModelName::Boost,
+            Self::Blend(_) => ModelName::Blend,
         }
     }
 
-    /// Whether it can be applied to rows of `width` columns.
-    pub(super) fn is_sound(&self, width: usize) -> bool {
+    fn model(&self) -> &dyn Model {
         match self {
-            Self::Logistic(logistic) => logistic.width() == width,
-            Self::Tree(tree) => tree.is_sound(width),
-            Self::Persistence | Self::Calibrated(_) | Self::Climatology => true,
+            Self::Persistence(model) => model,
+            Self::Calibrated(model) => model,
+            Self::Climatology(model) => model,
+            Self::Logistic(model) => model,
+            Self::Tree(model) => model,
+            Self::Queue(model) => model,
+            Self::Boost(model) => model,
+            Self::Blend(model) => model,
         }
     }
+}
 
-    /// The probability of each row, cut so that none is 0 or 1.
-    pub(super) fn predict(&self, matrix: &Matrix) -> Vec<f64> {
-        let rows = || matrix.values.axis_iter(Axis(0));
-        match self {
-            Self::Persistence => matrix.docks.iter().map(|&docks| cut(f64::from(u8::from(docks == 0)))).collect(),
-            Self::Calibrated(calibrated) => matrix.docks.iter().map(|&docks| cut(calibrated.predict(docks))).collect(),
-            Self::Climatology => matrix.usual_full.iter().map(|&p| cut(p)).collect(),
-            Self::Logistic(logistic) => rows().map(|row| cut(logistic.predict(row))).collect(),
-            Self::Tree(tree) => rows().map(|row| cut(tree.predict(row))).collect(),
-        }
+impl Model for Fitted {
+    fn predict(&self, matrix: &Matrix) -> Vec<f64> {
+        self.model().predict(matrix)
+    }
+
+    fn is_sound(&self, width: usize) -> bool {
+        self.model().is_sound(width)
     }
 }

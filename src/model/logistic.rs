@@ -12,7 +12,10 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView1, Axis, ShapeBuilder, Slice};
 use serde::{Deserialize, Serialize};
 
+use super::fitted::Model;
+use super::metrics::cut;
 use crate::error::{Error, ErrorKind, Result};
+use crate::features::Matrix;
 
 /// The steps after which linfa gives up.
 const MOST_STEPS: u64 = 300;
@@ -90,27 +93,35 @@ impl Logistic {
         self.alpha
     }
 
-    /// Number of columns it reads.
-    pub(super) fn width(&self) -> usize {
-        self.terms.len()
-    }
-
     /// The probability for one row.
-    pub(super) fn predict(&self, row: ArrayView1<'_, f64>) -> f64 {
+    fn of_row(&self, row: ArrayView1<'_, f64>) -> f64 {
         let sum = row.iter().zip(&self.terms).map(|(&x, term)| term.weight * term.standardise(x)).sum::<f64>();
         sigmoid(self.intercept + sum)
     }
 }
 
-impl Term {
-    fn of(column: ArrayView1<'_, f64>) -> Self {
-        let mean = column.mean().unwrap_or(0.0);
-        Self { mean, scale: column.std(0.0), weight: 0.0 }
+impl Model for Logistic {
+    fn predict(&self, matrix: &Matrix) -> Vec<f64> {
+        matrix.values.axis_iter(Axis(0)).map(|row| cut(self.of_row(row))).collect()
     }
 
-    /// In standard deviations from the mean; 0 for a constant column, whose weight is 0.
+    fn is_sound(&self, width: usize) -> bool {
+        self.terms.len() == width
+    }
+}
+
+impl Term {
+    fn of(column: ArrayView1<'_, f64>) -> Self {
+        let known = || column.iter().copied().filter(|x| !x.is_nan());
+        let count = known().count().max(1) as f64;
+        let mean = known().sum::<f64>() / count;
+        let scale = (known().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt();
+        Self { mean, scale, weight: 0.0 }
+    }
+
+    /// In standard deviations from the mean; 0, which is the mean, for what is not known, and for a constant column.
     fn standardise(&self, x: f64) -> f64 {
-        if self.scale > CONSTANT { (x - self.mean) / self.scale } else { 0.0 }
+        if self.scale > CONSTANT && !x.is_nan() { (x - self.mean) / self.scale } else { 0.0 }
     }
 }
 
@@ -235,9 +246,9 @@ mod tests {
             let events = full.iter().filter(|&&full| full).count();
             assert_eq!(events < 300, rare);
             let model = fit(&x, &full);
-            let (low, high) = (model.predict(x.row(0)), model.predict(x.row(9)));
+            let (low, high) = (model.of_row(x.row(0)), model.of_row(x.row(9)));
             assert_eq!(low < high, rare, "{low} and {high}");
-            let mean = x.axis_iter(Axis(0)).map(|row| model.predict(row)).sum::<f64>() / 600.0;
+            let mean = x.axis_iter(Axis(0)).map(|row| model.of_row(row)).sum::<f64>() / 600.0;
             assert!((mean - events as f64 / 600.0).abs() < 1e-4, "{mean} for {events} of 600");
         }
     }
@@ -251,12 +262,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_known_counts_as_the_mean() {
+        let (mut x, full) = rows(true);
+        x.column_mut(1).iter_mut().skip(600 / 2).for_each(|x| *x = f64::NAN);
+        let model = fit(&x, &full);
+        let known = ndarray::arr1(&[x[(0, 0)], model.terms[1].mean, 3.0]);
+        let unknown = ndarray::arr1(&[x[(0, 0)], f64::NAN, 3.0]);
+        assert_eq!(model.of_row(unknown.view()), model.of_row(known.view()));
+        assert!(model.terms[1].mean == 4.5 && model.terms[1].weight > 0.0);
+    }
+
+    #[test]
     fn one_column_of_two_values_has_the_odds_of_the_two() {
         // 10 of 100 at 0, 40 of 100 at 1: the weights are known in closed form but for a small penalty.
         let x = Array2::from_shape_fn((200, 1), |(row, _)| f64::from(u8::from(row >= 100)));
         let full: Vec<_> = (0..200).map(|row| if row < 100 { row < 10 } else { row < 140 }).collect();
         let model = Logistic::path(&x, &full, &[1e-6]).unwrap().remove(0);
-        assert!((model.predict(x.row(0)) - 0.1).abs() < 1e-4 && (model.predict(x.row(199)) - 0.4).abs() < 1e-4);
+        assert!((model.of_row(x.row(0)) - 0.1).abs() < 1e-4 && (model.of_row(x.row(199)) - 0.4).abs() < 1e-4);
     }
 
     #[test]

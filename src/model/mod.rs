@@ -5,7 +5,10 @@
 
 mod advice;
 mod baseline;
+mod blend;
+mod boost;
 mod bootstrap;
+mod card;
 mod count;
 mod curves;
 mod evaluation;
@@ -29,7 +32,7 @@ pub use evaluation::{Evaluation, Intervals, Judged, ModelEvaluation, Part, PartS
 pub use metrics::{Scores, precision_recall, reliability};
 pub use name::ModelName;
 pub use paired::PairedTest;
-pub use save::{Prediction, SavedModel};
+pub use save::{Forecast, HorizonModel, Prediction, SavedModel};
 pub use scope::Scope;
-pub use train::train;
-pub use training::{ModelScores, Origins, TrainSettings, Training};
+pub use train::{train, train_each};
+pub use training::{BlendWeight, CountForecastScores, ModelScores, Origins, Tested, TrainSettings, Training};

@@ -15,17 +15,37 @@ pub enum ModelName {
     Persistence,
     /// How often it came to be full, in training, from as many free docks as there are now.
     Calibrated,
-    /// How often this station is full in these two hours, on working days or on weekends.
+    /// How often this station is full in these two hours, on working days or on days off.
     Climatology,
     /// Logistic regression on all features (linfa).
     Logistic,
     /// A decision tree on all features, its splits found by linfa.
     Tree,
+    /// The station as a queue whose returns and rentals come at the rates usual at this hour.
+    Queue,
+    /// Gradient-boosted trees on all features (hessboost; the feature `boost` of this crate).
+    Boost,
+    /// The others, mixed with the weights that are best on the validation span.
+    Blend,
 }
 
 impl ModelName {
     /// All of them, the simplest first.
-    pub const ALL: [Self; 5] = [Self::Persistence, Self::Calibrated, Self::Climatology, Self::Logistic, Self::Tree];
+    pub const ALL: [Self; 8] = [
+        Self::Persistence,
+        Self::Calibrated,
+        Self::Climatology,
+        Self::Logistic,
+        Self::Tree,
+        Self::Queue,
+        Self::Boost,
+        Self::Blend,
+    ];
+
+    /// Whether this program can fit it: all but [`Boost`](Self::Boost) without the feature `boost`.
+    pub fn is_built_in(self) -> bool {
+        self != Self::Boost || cfg!(feature = "boost")
+    }
 
     /// The name, as it is written on the command line.
     pub fn as_str(self) -> &'static str {
@@ -35,6 +55,9 @@ impl ModelName {
             Self::Climatology => "climatology",
             Self::Logistic => "logistic",
             Self::Tree => "tree",
+            Self::Queue => "queue",
+            Self::Boost => "boost",
+            Self::Blend => "blend",
         }
     }
 }
@@ -68,6 +91,6 @@ mod tests {
         }
         let error = "forest".parse::<ModelName>().unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().ends_with("one of persistence, calibrated, climatology, logistic, tree"), "{error}");
+        assert!(error.to_string().ends_with("one of persistence, calibrated, climatology, logistic, tree, queue, boost, blend"), "{error}");
     }
 }

@@ -1,130 +1,265 @@
 //! From a history to a judged forecast: label, split, fit, choose on the validation span, fit again on the whole
 //! training span, score once on the test span.
 
-use chrono::DateTime;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
 
-use super::fitted::{Fitted, Rows, Tuning};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::blend::{Blend, best_weights};
+use super::count::{CountPersistence, CountScorer};
+use super::evaluation::{Evaluation, Judged, StationGroup};
+use super::fitted::{Fitted, Model, Rows, Tuning};
 use super::metrics::{Scores, brier, precision_recall, reliability};
 use super::name::ModelName;
 use super::save::{Prediction, SavedModel, Trained};
 use super::scope::Scope;
 use super::split::{ChronologicalSplit, show};
-use super::training::{ModelScores, Origins, TrainSettings, Training};
+use super::training::{BlendWeight, CountForecastScores, ModelScores, Origins, Tested, TrainSettings, Training};
 use crate::error::{Error, ErrorKind, Result};
-use crate::features::{Example, History, Matrix, Rates, Target};
+use crate::features::{DailyFlows, Example, Flows, History, Matrix, Rates, Target, docks_at_target, local_day_and_hour};
 use crate::station::StationStatus;
+
+/// The seed of the bootstrap: the same scores have the same intervals.
+const SEED: u64 = 1;
 
 /// Trains and judges. `progress` is told each step in a line.
 ///
 /// `readings` may come in any order and repeat. The same readings and settings give the same result.
 pub fn train(readings: &[StationStatus], settings: &TrainSettings, progress: &mut dyn FnMut(&str)) -> Result<Training> {
-    let target = settings.target()?;
-    let mut history = History::new(readings);
-    let Some(data) = history.span() else {
-        return Err(Error::new(
-            ErrorKind::Model,
-            format_args!("none of {} readings is of a usable station with known docks and bikes", readings.len()),
-        )
-        .way_out("take another history"));
-    };
-    let split = ChronologicalSplit::new(data, settings.split, target)?;
-    let mut examples = target.examples(&history);
-    let (usable_readings, stations) = (history.len(), history.stations().len());
-    progress(&format!("{} of {usable_readings} usable readings of {stations} stations have a label", examples.len()));
-    let scope = Scope::of(settings, readings, &history, &examples, &split)?;
-    if let Scope::Station(code) = &scope {
-        history = history.only(code);
-        examples = target.examples(&history);
-    }
-    let mut notes = Vec::new();
-    if settings.split.is_none() {
-        notes.push(format!(
-            "no split was given: the last quarter of the time, from {}, is tested on",
-            show(split.test_from())
-        ));
-    }
-    let parts = Parts::new(&examples, &split)?;
-    let (validation, tuned) = validate(&history, &parts, target, settings.model, &mut notes, progress);
-    let names = tuned.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-    let preferred = prefer(&validation, &names, settings.model, &mut notes);
-
-    progress(&format!("fitting on {} origins of the whole training span", parts.train.len()));
-    let (matrix, rates) = Matrix::of_training(&history, &parts.train, target);
-    let full = outcomes(&parts.train);
-    let mut fitted = Vec::new();
-    for (name, tuning) in tuned {
-        match Fitted::fit(name, Rows { matrix: &matrix, full: &full }, tuning) {
-            Ok(model) => fitted.push(model),
-            Err(error) if settings.model == Some(name) => return Err(error),
-            Err(error) => notes.push(format!("{name} is left out: {error}")),
-        }
-    }
-    drop(matrix);
-    progress(&format!("scoring on {} origins of the test span", parts.test.len()));
-    let test = Test::new(&history, &parts.test, &rates, &fitted, target);
-    let mut preferred = preferred.into_iter();
-    let Some(place) = preferred.find_map(|name| fitted.iter().position(|model| model.name() == name)) else {
-        return Err(Error::new(ErrorKind::Model, "no model could be fitted").way_out("take a longer history"));
-    };
-    let asked = settings.station.as_ref().filter(|_| !matches!(scope, Scope::Station(_)));
-    let asked_rows = asked.and_then(|code| history.position(code.as_str()));
-    let all_scores = test.scores(&fitted, |_| true);
-    let test_station = asked.map(|_| test.scores(&fitted, |example| Some(example.station) == asked_rows));
-    say_what_the_test_cannot(fitted[place].name(), &scope, settings, &all_scores, test_station.as_deref(), &mut notes);
-
-    let forecasts = &test.forecasts[place];
-    let only = if settings.pooled { None } else { asked_rows };
-    let rows =
-        test.examples.iter().zip(forecasts).filter(|(example, _)| only.is_none_or(|only| example.station == only));
-    let predictions = rows.map(|(example, &p_full)| Prediction {
-        station_code: history.stations()[example.station].code().clone(),
-        last_reported: DateTime::from_timestamp(example.time, 0).unwrap_or_default(),
-        p_full,
-    });
-    let predictions = predictions.collect();
-    let (reliability, precision_recall) = (reliability(&test.full, forecasts), precision_recall(&test.full, forecasts));
-    let trained = Trained {
-        target,
-        station: if let Scope::Station(code) = &scope { Some(code.clone()) } else { None },
-        from: history.span().unwrap_or(data).0,
-        until: split.test_from(),
-        origins: parts.train.len(),
-        base_rate: share(&full),
-        scores: all_scores[place].scores,
-    };
-    let model = SavedModel::new(fitted.swap_remove(place), rates, trained);
-    Ok(Training {
-        chosen: model.name(),
-        horizon_seconds: target.horizon,
-        tolerance_seconds: target.tolerance,
-        data_from: data.0,
-        data_until: data.1,
-        validation_from: split.validation_from(),
-        split: split.test_from(),
-        readings: readings.len(),
-        usable_readings: history.len(),
-        stations: history.stations().len(),
-        origins: Origins {
-            train: parts.train.len(),
-            fit: parts.fit.len(),
-            validation: parts.validation.len(),
-            test: parts.test.len(),
-        },
-        train_base_rate: share(&full),
-        test_base_rate: share(&test.full),
-        validation,
-        test: all_scores,
-        test_station,
-        reliability,
-        precision_recall,
-        notes,
-        model,
-        predictions,
-        scope,
-    })
+    Trainer::new(readings)?.train(settings, progress)
 }
 
-/// The labelled origins of each part, in the order of station, then time.
+/// The same for one horizon after another in the place of the one in `settings`; what does not depend on it is done once.
+pub fn train_each(
+    readings: &[StationStatus],
+    settings: &TrainSettings,
+    horizons: &[TimeDelta],
+    progress: &mut dyn FnMut(&str),
+) -> Result<Vec<Training>> {
+    let trainer = Trainer::new(readings)?;
+    let one = |&horizon: &TimeDelta| trainer.train(&TrainSettings { horizon, ..settings.clone() }, progress);
+    horizons.iter().map(one).collect()
+}
+
+/// A history made ready to train on.
+struct Trainer<'a> {
+    readings: &'a [StationStatus],
+    history: History,
+    data: (DateTime<Utc>, DateTime<Utc>),
+    /// The flows by the readings before a time, as they were asked for.
+    flows: RefCell<Vec<(i64, Rc<(Flows, DailyFlows)>)>>,
+}
+
+impl<'a> Trainer<'a> {
+    fn new(readings: &'a [StationStatus]) -> Result<Self> {
+        let history = History::new(readings);
+        let Some(data) = history.span() else {
+            return Err(Error::new(
+                ErrorKind::Model,
+                format_args!("none of {} readings is of a usable station with known docks and bikes", readings.len()),
+            )
+            .way_out("take another history"));
+        };
+        Ok(Self { readings, history, data, flows: RefCell::default() })
+    }
+
+    fn flows(&self, before: DateTime<Utc>) -> Rc<(Flows, DailyFlows)> {
+        let before = before.timestamp();
+        let mut known = self.flows.borrow_mut();
+        if let Some((_, flows)) = known.iter().find(|(time, _)| *time == before) {
+            return Rc::clone(flows);
+        }
+        let flows = Rc::new(Flows::fit(&self.history, before));
+        known.push((before, Rc::clone(&flows)));
+        flows
+    }
+
+    fn train(&self, settings: &TrainSettings, progress: &mut dyn FnMut(&str)) -> Result<Training> {
+        let (history, data) = (&self.history, self.data);
+        let target = settings.target()?;
+        let split = ChronologicalSplit::new(data, settings.split, target)?;
+        let examples = target.examples(history);
+        progress(&format!(
+            "{} of {} usable readings of {} stations have a label",
+            examples.len(),
+            history.len(),
+            history.stations().len()
+        ));
+        let scope = Scope::of(settings, self.readings, history, &examples, &split)?;
+        let alone = if let Scope::Station(code) = &scope { history.position(code.as_str()) } else { None };
+        let mut notes = Vec::new();
+        if settings.split.is_none() {
+            notes.push(format!(
+                "no split was given: the last quarter of the time, from {}, is tested on",
+                show(split.test_from())
+            ));
+        }
+        let parts = Parts::new(&examples, &split, settings.test_until, alone)?;
+        progress("fitting the flows of each station");
+        let span = Span { history, target, alone, flows: &self.flows(split.validation_from()) };
+        let validated = validate(&span, &parts, settings.model, &mut notes, progress);
+        let preferred = prefer(&validated, settings.model, &mut notes);
+
+        progress(&format!("fitting on {} origins of the whole training span", span.own(&parts.train).count()));
+        let flows = self.flows(split.test_from());
+        let span = Span { flows: &flows, ..span };
+        let (matrix, rates) = span.training(&parts.train);
+        let outcomes = span.outcomes(&parts.train);
+        let rows = outcomes.rows(&matrix);
+        let mut fitted: Vec<Fitted> = Vec::new();
+        for &(name, tuning) in &validated.tuned {
+            progress(&format!("fitting {name} on {} origins", matrix.len()));
+            match Fitted::fit(name, rows, tuning) {
+                Ok(model) => fitted.push(model),
+                Err(error) if settings.model == Some(name) => return Err(error),
+                Err(error) => notes.push(format!("{name} is left out: {error}")),
+            }
+        }
+        let blend = validated.blend(&fitted);
+        let weights = blend.iter().flat_map(Blend::weights);
+        let weights = weights.map(|(model, weight)| BlendWeight { model, weight }).collect();
+        fitted.extend(blend.map(Fitted::Blend));
+        let persistence = count_persistence(&matrix, &outcomes);
+        drop(matrix);
+
+        progress(&format!("scoring on {} origins of the test span", parts.test.len()));
+        let test = Test::new(&span, &parts, &rates, &fitted);
+        let mut preferred = preferred.into_iter();
+        let Some(place) = preferred.find_map(|name| fitted.iter().position(|model| model.name() == name)) else {
+            return Err(Error::new(ErrorKind::Model, "no model could be fitted").way_out("take a longer history"));
+        };
+        let asked = settings.station.as_ref().filter(|_| alone.is_none());
+        let asked_rows = asked.and_then(|code| history.position(code.as_str()));
+        let all_scores = test.scores(|_| true);
+        let test_station = asked.map(|_| test.scores(|example| Some(example.station) == asked_rows));
+        let chosen = fitted[place].name();
+        say_what_the_test_cannot(chosen, &scope, settings, &all_scores, test_station.as_deref(), &mut notes);
+
+        let forecasts = &test.tested.forecasts[place].1;
+        let only = if settings.pooled { None } else { asked_rows };
+        let rows = test.examples.iter().zip(forecasts);
+        let rows = rows.filter(|(example, _)| only.is_none_or(|only| example.station == only));
+        let predictions = rows.map(|(example, &p_full)| Prediction {
+            station_code: history.stations()[example.station].code().clone(),
+            last_reported: DateTime::from_timestamp(example.time, 0).unwrap_or_default(),
+            p_full,
+        });
+        let predictions = predictions.collect();
+        let (reliability, precision_recall) =
+            (reliability(&test.full, forecasts), precision_recall(&test.full, forecasts));
+        let counts = test.counts(&span, &persistence);
+        progress("how sure the scores are: resampling days");
+        let evaluation = Evaluation::new(target.horizon, &test.tested.judged, &test.tested.forecasts, SEED);
+        let trained = Trained {
+            target,
+            station: if let Scope::Station(code) = &scope { Some(code.clone()) } else { None },
+            stations: span.own(&parts.train).map(|example| example.station).collect::<BTreeSet<_>>().len(),
+            from: data.0,
+            until: split.test_from(),
+            tested_until: settings.test_until.unwrap_or(data.1).min(data.1),
+            origins: outcomes.full.len(),
+            base_rate: share(&outcomes.full),
+            scores: all_scores[place].scores,
+            calibrated: all_scores.iter().find(|one| one.model == ModelName::Calibrated).map(|one| one.scores),
+            notes: notes.clone(),
+        };
+        let (usable_readings, stations) = match alone {
+            Some(place) => (history.stations()[place].len(), 1),
+            None => (history.len(), history.stations().len()),
+        };
+        let train_base_rate = share(&outcomes.full);
+        let model = SavedModel::new(fitted.swap_remove(place), rates, flows.0.clone(), trained);
+        Ok(Training {
+            chosen,
+            horizon_seconds: target.horizon,
+            tolerance_seconds: target.tolerance,
+            data_from: data.0,
+            data_until: data.1,
+            validation_from: split.validation_from(),
+            split: split.test_from(),
+            readings: self.readings.len(),
+            usable_readings,
+            stations,
+            origins: Origins {
+                train: outcomes.full.len(),
+                fit: span.own(&parts.fit).count(),
+                validation: parts.validation.len(),
+                test: parts.test.len(),
+            },
+            train_base_rate,
+            test_base_rate: share(&test.full),
+            validation: validated.scores,
+            blend: weights,
+            test: all_scores,
+            test_station,
+            reliability,
+            precision_recall,
+            evaluation,
+            counts,
+            notes,
+            model,
+            predictions,
+            tested: test.tested,
+            scope,
+        })
+    }
+}
+
+/// What rows are made from, but for which rows they are.
+#[derive(Clone, Copy)]
+struct Span<'a> {
+    history: &'a History,
+    target: Target,
+    /// The only station whose rows count, if the others only stand around it.
+    alone: Option<usize>,
+    flows: &'a (Flows, DailyFlows),
+}
+
+impl Span<'_> {
+    /// Those of the examples that are rows.
+    fn own<'e>(&self, examples: &'e [Example]) -> impl Iterator<Item = &'e Example> {
+        let alone = self.alone;
+        examples.iter().filter(move |example| alone.is_none_or(|alone| alone == example.station))
+    }
+
+    fn training(&self, examples: &[Example]) -> (Matrix, Rates) {
+        Matrix::of_training(self.history, examples, self.alone, &self.flows.1, self.target)
+    }
+
+    fn later(&self, examples: &[Example], rates: &Rates) -> Matrix {
+        Matrix::of(self.history, &origins(examples), rates, &self.flows.0, self.target)
+    }
+
+    fn outcomes(&self, examples: &[Example]) -> Outcomes {
+        let own = || self.own(examples);
+        Outcomes {
+            full: own().map(|example| example.full).collect(),
+            docks_then: own().map(|example| self.docks_then(example)).collect(),
+        }
+    }
+
+    fn docks_then(&self, example: &Example) -> u32 {
+        let docks = self.history.stations()[example.station].docks()[example.reading];
+        docks.saturating_add_signed(example.change)
+    }
+}
+
+/// What came of some rows.
+struct Outcomes {
+    full: Vec<bool>,
+    docks_then: Vec<u32>,
+}
+
+impl Outcomes {
+    fn rows<'a>(&'a self, matrix: &'a Matrix) -> Rows<'a> {
+        Rows { matrix, full: &self.full, docks_then: &self.docks_then }
+    }
+}
+
+/// The labelled origins of each part, in the order of station, then time: of all stations where the rates are fitted, of
+/// the rows alone where it is scored.
 struct Parts {
     fit: Vec<Example>,
     validation: Vec<Example>,
@@ -133,10 +268,16 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(examples: &[Example], split: &ChronologicalSplit) -> Result<Self> {
+    fn new(
+        examples: &[Example],
+        split: &ChronologicalSplit,
+        test_until: Option<DateTime<Utc>>,
+        alone: Option<usize>,
+    ) -> Result<Self> {
+        let is_row = |example: &Example| alone.is_none_or(|alone| alone == example.station);
         let part = |name: &str, belongs: &dyn Fn(&Example) -> bool| {
             let part: Vec<_> = examples.iter().copied().filter(belongs).collect();
-            if part.is_empty() {
+            if !part.iter().any(is_row) {
                 return Err(Error::new(
                     ErrorKind::Model,
                     format_args!(
@@ -149,39 +290,60 @@ impl Parts {
             }
             Ok(part)
         };
+        let in_time = |example: &Example| test_until.is_none_or(|until| example.time < until.timestamp());
         Ok(Self {
             train: part("training", &|example| split.trains(example))?,
             fit: part("fitting", &|example| split.fits(example))?,
-            validation: part("validation", &|example| split.validates(example))?,
-            test: part("test", &|example| split.tests(example))?,
+            validation: part("validation", &|example| is_row(example) && split.validates(example))?,
+            test: part("test", &|example| is_row(example) && split.tests(example) && in_time(example))?,
         })
     }
 }
 
-/// Fits each model on what lies before the validation span; the scores there, and every model with its setting.
+/// What the validation span told.
+struct Validated {
+    scores: Vec<ModelScores>,
+    /// Every model to fit again, with its setting.
+    tuned: Vec<(ModelName, Tuning)>,
+    /// The models that are mixed, and their weights.
+    weights: Vec<(ModelName, f64)>,
+}
+
+impl Validated {
+    /// The blend of the models once they have been fitted again.
+    fn blend(&self, fitted: &[Fitted]) -> Option<Blend> {
+        let members = self.weights.iter().filter_map(|&(name, weight)| {
+            fitted.iter().find(|model| model.name() == name).map(|model| (weight, model.clone()))
+        });
+        Blend::new(members.collect())
+    }
+}
+
+/// Fits each model on what lies before the validation span; the scores there, and what is to be fitted again.
 fn validate(
-    history: &History,
+    span: &Span<'_>,
     parts: &Parts,
-    target: Target,
     asked: Option<ModelName>,
     notes: &mut Vec<String>,
     progress: &mut dyn FnMut(&str),
-) -> (Vec<ModelScores>, Vec<(ModelName, Tuning)>) {
-    progress(&format!("validating: fit on {} origins, scored on {}", parts.fit.len(), parts.validation.len()));
-    let (matrix, rates) = Matrix::of_training(history, &parts.fit, target);
-    let full = outcomes(&parts.fit);
-    let later = Matrix::of(history, &origins(&parts.validation), &rates, target);
-    let came = outcomes(&parts.validation);
-    let (rows, validation) = (Rows { matrix: &matrix, full: &full }, Rows { matrix: &later, full: &came });
+) -> Validated {
+    progress(&format!("validating: fit on {} origins, scored on {}", span.own(&parts.fit).count(), parts.validation.len()));
+    let (matrix, rates) = span.training(&parts.fit);
+    let outcomes = span.outcomes(&parts.fit);
+    let later = span.later(&parts.validation, &rates);
+    let came = span.outcomes(&parts.validation);
     let mut forecasts = Vec::new();
     let mut tuned = Vec::new();
-    // Calibrated persistence is always there: skill is measured against it.
-    let wanted = |name: &ModelName| asked.is_none_or(|asked| asked == *name) || *name == ModelName::Calibrated;
-    for name in ModelName::ALL.into_iter().filter(wanted) {
-        match Fitted::tune(name, rows, validation) {
+    // Calibrated persistence is always there: skill is measured against it. A blend needs all the others.
+    let wanted = |name: &ModelName| match asked {
+        None | Some(ModelName::Blend) => name.is_built_in(),
+        Some(asked) => asked == *name || *name == ModelName::Calibrated,
+    };
+    for name in ModelName::ALL.into_iter().filter(|name| wanted(name) && *name != ModelName::Blend) {
+        match Fitted::tune(name, outcomes.rows(&matrix), came.rows(&later)) {
             Ok((model, tuning)) => {
                 let forecast = model.predict(&later);
-                progress(&format!("{name}: validation Brier {:.5}", brier(&came, &forecast)));
+                progress(&format!("{name}: validation Brier {:.5}", brier(&came.full, &forecast)));
                 forecasts.push((name, forecast));
                 tuned.push((name, tuning));
             }
@@ -191,19 +353,42 @@ fn validate(
             }
         }
     }
-    (scores(&came, &forecasts), tuned)
+    let mut weights = Vec::new();
+    if wanted(&ModelName::Blend) && came.full.contains(&true) {
+        let (mixed, of_each) = mix(&came.full, &forecasts, &later.days, notes);
+        weights = forecasts.iter().map(|(name, _)| *name).zip(of_each).collect();
+        progress(&format!("blend: validation Brier {:.5}", brier(&came.full, &mixed)));
+        forecasts.push((ModelName::Blend, mixed));
+    }
+    Validated { scores: scores(&came.full, &forecasts), tuned, weights }
+}
+
+/// The forecasts of a blend, each row with the weights that are best on the other half of the days, and the weights that are
+/// best on all of them. So the blend's score is that of weights which have not seen the row's day.
+fn mix(
+    came: &[bool],
+    forecasts: &[(ModelName, Vec<f64>)],
+    days: &[i32],
+    notes: &mut Vec<String>,
+) -> (Vec<f64>, Vec<f64>) {
+    let members: Vec<_> = forecasts.iter().map(|(_, forecast)| forecast.clone()).collect();
+    let halves = [0, 1].map(|half| best_weights(came, &members, |row| days[row].rem_euclid(2) != half));
+    if days.iter().all(|day| day.rem_euclid(2) == days[0].rem_euclid(2)) {
+        notes.push("the validation span has a single day: the blend's score there is that of its own weights".to_owned());
+    }
+    let of_row = |row: usize| {
+        let weights = &halves[usize::from(days[row].rem_euclid(2) == 1)];
+        weights.iter().zip(&members).map(|(weight, forecast)| weight * forecast[row]).sum()
+    };
+    ((0..came.len()).map(of_row).collect(), best_weights(came, &members, |_| true))
 }
 
 /// The models in the order of preference: the one asked for, or by their Brier score on the validation span.
-fn prefer(
-    validation: &[ModelScores],
-    names: &[ModelName],
-    asked: Option<ModelName>,
-    notes: &mut Vec<String>,
-) -> Vec<ModelName> {
+fn prefer(validated: &Validated, asked: Option<ModelName>, notes: &mut Vec<String>) -> Vec<ModelName> {
     if let Some(asked) = asked {
         return vec![asked];
     }
+    let validation = &validated.scores;
     let mut order = validation.to_vec();
     order.sort_by(|a, b| a.scores.brier.total_cmp(&b.scores.brier));
     let mut order: Vec<_> = order.iter().map(|one| one.model).collect();
@@ -215,7 +400,8 @@ fn prefer(
         );
         order = vec![ModelName::Logistic, ModelName::Calibrated];
     }
-    let rest: Vec<_> = names.iter().copied().filter(|name| !order.contains(name)).collect();
+    let rest = validated.tuned.iter().map(|(name, _)| *name);
+    let rest: Vec<_> = rest.filter(|name| !order.contains(name)).collect();
     order.extend(rest);
     order
 }
@@ -224,27 +410,71 @@ fn prefer(
 struct Test<'a> {
     examples: &'a [Example],
     full: Vec<bool>,
-    forecasts: Vec<Vec<f64>>,
+    tested: Tested,
 }
 
 impl<'a> Test<'a> {
-    fn new(history: &History, examples: &'a [Example], rates: &Rates, fitted: &[Fitted], target: Target) -> Self {
-        let matrix = Matrix::of(history, &origins(examples), rates, target);
-        let forecasts = fitted.iter().map(|model| model.predict(&matrix)).collect();
-        Self { examples, full: outcomes(examples), forecasts }
+    fn new(span: &Span<'_>, parts: &'a Parts, rates: &Rates, fitted: &[Fitted]) -> Self {
+        let examples = &parts.test[..];
+        let matrix = span.later(examples, rates);
+        let forecasts = fitted.iter().map(|model| (model.name(), model.predict(&matrix))).collect();
+        let groups = groups(&parts.train, span.history.stations().len());
+        let judged = examples.iter().map(|example| {
+            let (day, hour) = local_day_and_hour(example.time);
+            let (station, group) = (example.station as u32, groups[example.station]);
+            Judged { station, day, hour, group, full: example.full }
+        });
+        let tested = Tested {
+            judged: judged.collect(),
+            forecasts,
+            times: examples.iter().map(|example| example.time).collect(),
+            stations: examples.iter().map(|example| span.history.stations()[example.station].code().clone()).collect(),
+        };
+        Self { examples, full: examples.iter().map(|example| example.full).collect(), tested }
     }
 
     /// The scores of each model over some of the rows; none if there are none.
-    fn scores(&self, fitted: &[Fitted], of: impl Fn(&Example) -> bool) -> Vec<ModelScores> {
+    fn scores(&self, of: impl Fn(&Example) -> bool) -> Vec<ModelScores> {
         let rows: Vec<_> = (0..self.examples.len()).filter(|&row| of(&self.examples[row])).collect();
         let came: Vec<_> = rows.iter().map(|&row| self.full[row]).collect();
-        let forecasts: Vec<_> = fitted
-            .iter()
-            .zip(&self.forecasts)
-            .map(|(model, all)| (model.name(), rows.iter().map(|&row| all[row]).collect()))
-            .collect();
-        scores(&came, &forecasts)
+        let pick = |(name, all): &(ModelName, Vec<f64>)| (*name, rows.iter().map(|&row| all[row]).collect());
+        scores(&came, &self.tested.forecasts.iter().map(pick).collect::<Vec<_>>())
     }
+
+    /// How well the number of free docks was forecast, by the queue and by what followed on as many free docks.
+    fn counts(&self, span: &Span<'_>, persistence: &CountPersistence) -> Vec<CountForecastScores> {
+        let (mut by_queue, mut by_persistence) = (CountScorer::default(), CountScorer::default());
+        docks_at_target(span.history, &origins(self.examples), &span.flows.0, span.target, |row, distribution| {
+            let example = &self.examples[row];
+            let station = &span.history.stations()[example.station];
+            let (docks, bikes) = (station.docks()[example.reading], station.bikes()[example.reading]);
+            let then = span.docks_then(example);
+            by_queue.add(distribution, then);
+            by_persistence.add(&persistence.predict(docks, docks + bikes), then);
+        });
+        let named = |forecast: ModelName, scorer: &CountScorer| {
+            scorer.scores().map(|scores| CountForecastScores { forecast: forecast.to_string(), scores })
+        };
+        let both = [named(ModelName::Persistence, &by_persistence), named(ModelName::Queue, &by_queue)];
+        both.into_iter().flatten().collect()
+    }
+}
+
+/// How free docks changed in the training rows, by how many there were.
+fn count_persistence(matrix: &Matrix, outcomes: &Outcomes) -> CountPersistence {
+    let change = |(&docks, &then): (&u32, &u32)| (i64::from(then) - i64::from(docks)) as i32;
+    let changes: Vec<_> = matrix.docks.iter().zip(&outcomes.docks_then).map(change).collect();
+    CountPersistence::fit(&matrix.docks, &changes)
+}
+
+/// How often each station came to be full in the training span.
+fn groups(train: &[Example], stations: usize) -> Vec<StationGroup> {
+    let mut tallies = vec![(0u32, 0u32); stations];
+    for example in train {
+        let tally = &mut tallies[example.station];
+        *tally = (tally.0 + u32::from(example.full), tally.1 + 1);
+    }
+    tallies.iter().map(|&(full, count)| StationGroup::of(f64::from(full) / f64::from(count.max(1)))).collect()
 }
 
 /// The scores of each model's forecasts, with calibrated persistence, which is one of them, to compare with.
@@ -298,10 +528,6 @@ fn say_what_the_test_cannot(
     }
 }
 
-fn outcomes(examples: &[Example]) -> Vec<bool> {
-    examples.iter().map(|example| example.full).collect()
-}
-
 fn origins(examples: &[Example]) -> Vec<(usize, usize)> {
     examples.iter().map(|example| (example.station, example.reading)).collect()
 }
@@ -315,8 +541,6 @@ mod tests {
     use super::*;
     use crate::features::testing::reading;
     use crate::station::StationCode;
-    use chrono::TimeDelta;
-
     const DAY: i64 = 86_400;
 
     /// Three stations over `days`, a reading every half hour: 1 fills in most mornings and 2 in some, 3 never.
@@ -337,6 +561,10 @@ mod tests {
         readings
     }
 
+    fn built_in() -> Vec<ModelName> {
+        ModelName::ALL.into_iter().filter(|name| name.is_built_in()).collect()
+    }
+
     fn run(readings: &[StationStatus], settings: &TrainSettings) -> Result<Training> {
         train(readings, settings, &mut |_| {})
     }
@@ -349,9 +577,9 @@ mod tests {
     fn all_models_stand_side_by_side_and_the_validation_span_chooses() {
         let training = run(&network(24), &TrainSettings::default()).unwrap();
         let names: Vec<_> = training.test.iter().map(|one| one.model).collect();
-        assert_eq!((names, training.validation.len()), (ModelName::ALL.to_vec(), 5));
+        assert_eq!((names, training.validation.len()), (built_in(), built_in().len()));
         let best = training.validation.iter().min_by(|a, b| a.scores.brier.total_cmp(&b.scores.brier)).unwrap();
-        assert_eq!((training.chosen, training.model.name()), (best.model, best.model));
+        assert_eq!((training.chosen, training.model.horizons[0].name()), (best.model, best.model));
         assert_eq!(training.predictions.len(), training.origins.test);
         assert!(training.predictions.iter().all(|one| one.last_reported >= training.split));
         let calibrated = training.test[1].scores;
@@ -385,7 +613,11 @@ mod tests {
             reading.docks_available = reading.docks_available.map(|docks| docks / 3);
         }
         let other = run(&otherwise, &settings).unwrap();
-        assert_eq!((&one.model.model, &one.model.rates), (&other.model.model, &other.model.rates));
+        let learned = |training: &Training| {
+            let learned = &training.model.horizons[0];
+            (learned.model.clone(), learned.rates.clone(), training.model.flows.clone())
+        };
+        assert_eq!(learned(&one), learned(&other));
         assert_eq!(one.validation, other.validation);
         assert_ne!(one.test, other.test);
     }
@@ -397,7 +629,7 @@ mod tests {
         assert_eq!((training.stations, training.test_station.is_some()), (1, false));
         assert_eq!(training.model.station.as_ref().unwrap().as_str(), "1");
         assert!(training.predictions.iter().all(|one| one.station_code.as_str() == "1"));
-        assert_eq!(training.model.forecast(&network(24)).len(), 1);
+        assert_eq!(training.model.forecast(&network(24), TimeDelta::hours(1)).unwrap().len(), 1);
     }
 
     #[test]
@@ -406,7 +638,7 @@ mod tests {
         let Scope::PooledForStation { code, why } = &training.scope else { panic!("{:?}", training.scope) };
         assert_eq!((code.as_str(), why.as_str()), ("3", "it was never full in its training history"));
         let own = training.test_station.as_ref().unwrap();
-        assert_eq!((own.len(), own[0].scores.events, own[0].scores.average_precision), (5, 0, None));
+        assert_eq!((own.len(), own[0].scores.events, own[0].scores.average_precision), (built_in().len(), 0, None));
         assert_eq!(own[0].scores.count, training.predictions.len());
         assert!(training.predictions.iter().all(|one| one.station_code.as_str() == "3"));
         assert!(training.test[0].scores.events > 0);

@@ -11,7 +11,10 @@ use linfa_trees::DecisionTree;
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use serde::{Deserialize, Serialize};
 
+use super::fitted::Model;
+use super::metrics::cut;
 use crate::error::{Error, ErrorKind, Result};
+use crate::features::Matrix;
 
 /// The fewest training rows of a leaf.
 const LEAF_ROWS: usize = 50;
@@ -40,7 +43,7 @@ struct Node {
     split: Option<Split>,
 }
 
-/// Rows whose value in `column` is at most `threshold` go to the node `low`, others to `high`.
+/// Rows whose value in `column` is at most `threshold`, or not known, go to the node `low`, others to `high`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Split {
     column: usize,
@@ -63,16 +66,6 @@ impl Tree {
         Ok(Self { nodes: grower.nodes })
     }
 
-    /// Whether it can be walked: every split names one of `width` columns, and nodes that come after it.
-    pub(super) fn is_sound(&self, width: usize) -> bool {
-        let sound = |(place, node): (usize, &Node)| {
-            node.split.as_ref().is_none_or(|split| {
-                split.column < width && [split.low, split.high].iter().all(|&to| place < to && to < self.nodes.len())
-            })
-        };
-        !self.nodes.is_empty() && self.nodes.iter().enumerate().all(sound)
-    }
-
     /// The same tree with nothing below `depth` splits.
     pub(super) fn cut(&self, depth: usize) -> Self {
         let mut cut = self.clone();
@@ -81,12 +74,28 @@ impl Tree {
     }
 
     /// The probability for one row.
-    pub(super) fn predict(&self, row: ArrayView1<'_, f64>) -> f64 {
+    fn of_row(&self, row: ArrayView1<'_, f64>) -> f64 {
         let mut node = &self.nodes[0];
         while let Some(split) = &node.split {
-            node = &self.nodes[if row[split.column] <= split.threshold { split.low } else { split.high }];
+            node = &self.nodes[if row[split.column] > split.threshold { split.high } else { split.low }];
         }
         node.probability
+    }
+}
+
+impl Model for Tree {
+    fn predict(&self, matrix: &Matrix) -> Vec<f64> {
+        matrix.values.axis_iter(Axis(0)).map(|row| cut(self.of_row(row))).collect()
+    }
+
+    /// Whether it can be walked: every split names one of `width` columns, and nodes that come after it.
+    fn is_sound(&self, width: usize) -> bool {
+        let sound = |(place, node): (usize, &Node)| {
+            node.split.as_ref().is_none_or(|split| {
+                split.column < width && [split.low, split.high].iter().all(|&to| place < to && to < self.nodes.len())
+            })
+        };
+        !self.nodes.is_empty() && self.nodes.iter().enumerate().all(sound)
     }
 }
 
@@ -158,10 +167,13 @@ struct Bins {
 
 impl Bins {
     fn of(column: ArrayView1<'_, f64>) -> Self {
-        let mut sorted = column.to_vec();
+        let mut sorted: Vec<_> = column.iter().copied().filter(|value| !value.is_nan()).collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let mut values = sorted.clone();
         values.dedup();
+        if values.is_empty() {
+            return Self { edges: Vec::new() };
+        }
         let lowers: Vec<f64> = if values.len() <= MOST_BINS {
             values.clone()
         } else {
@@ -177,6 +189,7 @@ impl Bins {
         Self { edges: edges.collect() }
     }
 
+    /// The bin of a value; the lowest for what is not known.
     fn bin(&self, value: f64) -> usize {
         self.edges.partition_point(|&edge| edge < value)
     }
@@ -209,7 +222,7 @@ mod tests {
         let tree = Tree::fit(&x, &full, 4).unwrap();
         assert!(tree.is_sound(3));
         for (row, &full) in x.axis_iter(Axis(0)).zip(&full) {
-            assert_eq!(tree.predict(row) > 0.5, full);
+            assert_eq!(tree.of_row(row) > 0.5, full);
         }
         let thresholds: Vec<_> =
             tree.nodes.iter().filter_map(|node| node.split.as_ref()).map(|split| split.column).collect();
@@ -229,12 +242,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_known_goes_low_when_it_grows_and_when_it_is_walked() {
+        let (mut x, full) = rows();
+        x.column_mut(1).iter_mut().filter(|x| **x < 0.3).for_each(|x| *x = f64::NAN);
+        x.column_mut(2).fill(f64::NAN);
+        let tree = Tree::fit(&x, &full, 4).unwrap();
+        for (row, &full) in x.axis_iter(Axis(0)).zip(&full) {
+            assert_eq!(tree.of_row(row) > 0.5, full);
+        }
+    }
+
+    #[test]
     fn a_rare_event_does_not_make_a_single_leaf() {
         let (x, _) = rows();
         let full: Vec<_> = x.axis_iter(Axis(0)).map(|row| row[0] < 3.0 && row[1] > 0.9).collect();
         let tree = Tree::fit(&x, &full, 3).unwrap();
         assert!(tree.nodes.len() >= 3);
-        assert!(tree.predict(ndarray::arr1(&[1.0, 0.95, 0.0]).view()) > 0.3);
+        assert!(tree.of_row(ndarray::arr1(&[1.0, 0.95, 0.0]).view()) > 0.3);
     }
 
     #[test]
@@ -242,7 +266,7 @@ mod tests {
         let (x, full) = rows();
         let tree = Tree::fit(&x, &full, 4).unwrap().cut(0);
         let events = full.iter().filter(|&&full| full).count();
-        assert_eq!(tree.predict(x.row(0)), events as f64 / 2000.0);
+        assert_eq!(tree.of_row(x.row(0)), events as f64 / 2000.0);
     }
 
     #[test]
