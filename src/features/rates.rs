@@ -174,7 +174,7 @@ fn total<'a>(tallies: impl Iterator<Item = &'a Tally>) -> Tally {
 }
 
 /// 0 on working days, 1 on weekends.
-fn kind(time: LocalTime) -> usize {
+pub(super) fn kind(time: LocalTime) -> usize {
     usize::from(time.weekend)
 }
 
