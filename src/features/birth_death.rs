@@ -191,3 +191,139 @@ impl Uniformised {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn leg(seconds: f64, returns_per_hour: f64, rentals_per_hour: f64) -> Leg {
+        Leg { seconds, returns_per_hour, rentals_per_hour }
+    }
+
+    /// The largest difference.
+    fn distance(a: &[f64], b: &[f64]) -> f64 {
+        assert_eq!(a.len(), b.len());
+        a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    }
+
+    /// Kolmogorov's forward equation by Runge and Kutta, in steps of a second at most.
+    fn kolmogorov(free: usize, docks: usize, legs: &[Leg]) -> Vec<f64> {
+        let mut p = vec![0.0; docks + 1];
+        p[free] = 1.0;
+        for leg in legs {
+            let (returns, rentals) = (leg.returns_per_hour / 3600.0, leg.rentals_per_hour / 3600.0);
+            let slope = |p: &[f64]| -> Vec<f64> {
+                let flow = |from: usize| returns * p[from + 1] - rentals * p[from];
+                let into = |i: usize| if i < docks { flow(i) } else { 0.0 };
+                let out_of = |i: usize| if i > 0 { flow(i - 1) } else { 0.0 };
+                (0..=docks).map(|i| into(i) - out_of(i)).collect()
+            };
+            let steps = leg.seconds.ceil().max(1.0);
+            let step = leg.seconds / steps;
+            let ahead = |slope: &[f64], p: &[f64], by: f64| -> Vec<f64> {
+                p.iter().zip(slope).map(|(p, slope)| p + by * slope).collect()
+            };
+            for _ in 0..steps as usize {
+                let first = slope(&p);
+                let second = slope(&ahead(&first, &p, step / 2.0));
+                let third = slope(&ahead(&second, &p, step / 2.0));
+                let fourth = slope(&ahead(&third, &p, step));
+                for (i, p) in p.iter_mut().enumerate() {
+                    *p += step / 6.0 * (first[i] + 2.0 * second[i] + 2.0 * third[i] + fourth[i]);
+                }
+            }
+        }
+        p
+    }
+
+    #[test]
+    fn after_a_long_time_it_is_the_stationary_distribution() {
+        for (docks, returns, rentals) in [(1u32, 3.0, 4.0), (8, 5.0, 4.0), (30, 6.0, 6.0), (40, 2.0, 3.0)] {
+            let weights: Vec<_> = (0..=docks).map(|i| (rentals / returns as f64).powf(f64::from(i))).collect();
+            let total: f64 = weights.iter().sum();
+            let stationary: Vec<_> = weights.iter().map(|weight| weight / total).collect();
+            for seconds in [3600.0 * 1e4, 3600.0 * 1e12] {
+                let p = transient(docks / 2, docks, &[leg(seconds, returns, rentals)]);
+                assert!(distance(&p, &stationary) < 1e-11, "{docks}: {}", distance(&p, &stationary));
+            }
+        }
+    }
+
+    #[test]
+    fn many_jumps_at_once_are_as_many_after_one_another() {
+        let whole = transient(50, 60, &[leg(36_000.0, 130.0, 120.0)]);
+        let parts = transient(50, 60, &[leg(360.0, 130.0, 120.0); 100]);
+        assert!(distance(&whole, &parts) < 1e-12, "{}", distance(&whole, &parts));
+    }
+
+    #[test]
+    fn one_dock_is_a_chain_of_two_states() {
+        let (returns, rentals, hours) = (3.0, 2.0, 0.3);
+        let p = transient(1, 1, &[leg(hours * 3600.0, returns, rentals)]);
+        let full = returns / (returns + rentals) * (1.0 - f64::exp(-(returns + rentals) * hours));
+        assert!((p[0] - full).abs() < 1e-14 && (p[1] - (1.0 - full)).abs() < 1e-14);
+    }
+
+    #[test]
+    fn what_makes_no_sense_changes_nothing() {
+        let odd = [f64::NAN, -1.0, 0.0, f64::INFINITY];
+        for odd in odd {
+            assert_eq!(transient(2, 3, &[leg(odd, 1.0, 1.0), leg(3600.0, odd, odd)]), [0.0, 0.0, 1.0, 0.0]);
+            assert_eq!(transient(2, 3, &[leg(3600.0, odd, 5.0)]), transient(2, 3, &[leg(3600.0, 0.0, 5.0)]));
+        }
+        assert_eq!(transient(9, 2, &[]), [0.0, 0.0, 1.0]);
+        assert_eq!(transient(0, 0, &[leg(3600.0, 5.0, 5.0)]), [1.0]);
+    }
+
+    #[test]
+    fn the_room_may_be_used_again_for_another_station() {
+        let mut room = Transient::default();
+        let legs = [leg(1800.0, 4.0, 3.0), leg(1800.0, 1.0, 9.0)];
+        for (free, docks) in [(3, 40), (0, 0), (7, 9), (40, 40), (1, 2)] {
+            assert_eq!(room.after(free, docks, &legs), transient(free, docks, &legs));
+        }
+    }
+
+    fn legs(most: usize) -> impl Strategy<Value = Vec<Leg>> {
+        let one = (0.0..4000.0f64, 0.0..30.0f64, 0.0..30.0f64).prop_map(|(seconds, a, b)| leg(seconds, a, b));
+        prop::collection::vec(one, 0..=most)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn it_solves_kolmogorovs_equation(free in 0..=12u32, docks in 0..=12u32, legs in legs(2)) {
+            let p = transient(free, docks, &legs);
+            let solved = kolmogorov(free.min(docks) as usize, docks as usize, &legs);
+            prop_assert!(distance(&p, &solved) < 1e-9, "{}", distance(&p, &solved));
+        }
+
+        #[test]
+        fn it_is_a_distribution_and_legs_compose(
+            free in 0..=30u32, docks in 0..=30u32, first in legs(2), second in legs(2)
+        ) {
+            let whole = transient(free, docks, &[first.clone(), second.clone()].concat());
+            prop_assert!((whole.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            prop_assert!(whole.iter().all(|&p| (0.0..=1.0).contains(&p)));
+            let mut composed = vec![0.0; whole.len()];
+            for (middle, weight) in (0..).zip(transient(free, docks, &first)) {
+                for (sum, p) in composed.iter_mut().zip(transient(middle, docks, &second)) {
+                    *sum += weight * p;
+                }
+            }
+            prop_assert!(distance(&whole, &composed) < 1e-12, "{}", distance(&whole, &composed));
+        }
+
+        /// Free docks are to returns what bikes are to rentals.
+        #[test]
+        fn a_mirrored_station_has_the_mirrored_distribution(free in 0..=20u32, legs in legs(3)) {
+            let mirrored: Vec<_> =
+                legs.iter().map(|one| leg(one.seconds, one.rentals_per_hour, one.returns_per_hour)).collect();
+            let mut bikes = transient(20 - free, 20, &mirrored);
+            bikes.reverse();
+            prop_assert!(distance(&transient(free, 20, &legs), &bikes) < 1e-13);
+        }
+    }
+}

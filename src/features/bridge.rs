@@ -144,3 +144,97 @@ fn still(now: &[f64], ahead: &[f64], hours: f64, probability: f64) -> Tally {
     let share = |state: usize| now[state] * ahead[state] / probability;
     Tally { not_full: hours * (1.0 - share(0)), not_empty: hours * (1.0 - share(last)), ..Tally::default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::birth_death::transient;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn legs() -> impl Strategy<Value = Vec<Leg>> {
+        let one = (200.0..3600.0f64, 0.2..8.0f64, 0.2..8.0f64);
+        let leg = |(seconds, returns_per_hour, rentals_per_hour)| Leg { seconds, returns_per_hour, rentals_per_hour };
+        prop::collection::vec(one.prop_map(leg), 1..=3)
+    }
+
+    fn tallies(from: u32, to: u32, docks: u32, legs: &[Leg]) -> Option<Vec<Tally>> {
+        Bridge::default().tallies(from, to, docks, legs, 1e-6).map(<[Tally]>::to_vec)
+    }
+
+    #[test]
+    fn without_trips_nothing_comes_and_what_cannot_be_has_no_tally() {
+        let still = Leg { seconds: 1800.0, returns_per_hour: 0.0, rentals_per_hour: 0.0 };
+        let tally = tallies(0, 0, 5, &[still]).unwrap()[0];
+        assert_eq!(tally, Tally { returns: 0.0, rentals: 0.0, not_full: 0.0, not_empty: 0.5 });
+        assert_eq!(
+            (tallies(0, 1, 5, &[still]), tallies(0, 6, 5, &[still]), tallies(0, 0, 0, &[still])),
+            (None, None, None)
+        );
+        let busy = Leg { returns_per_hour: 3.0, rentals_per_hour: 3.0, ..still };
+        assert!(tallies(20, 3, 30, &[busy]).is_none(), "a truck came");
+    }
+
+    #[test]
+    fn a_bike_fewer_within_a_moment_was_one_rental() {
+        let moment = Leg { seconds: 1.0, returns_per_hour: 2.0, rentals_per_hour: 2.0 };
+        let tally = tallies(4, 5, 9, &[moment]).unwrap()[0];
+        assert!((tally.rentals - 1.0).abs() < 1e-6 && tally.returns < 1e-6, "{tally:?}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        /// How fast the logarithm of the probability rises with that of a rate is what was counted less what was to be
+        /// expected in the time (Fisher's identity); and what came less what went is the change.
+        #[test]
+        fn counts_and_times_are_the_slope_of_the_probability(
+            docks in 1..=9u32, from in 0..=9u32, to in 0..=9u32, legs in legs()
+        ) {
+            let (from, to) = (from.min(docks), to.min(docks));
+            let log = |legs: &[Leg]| transient(from, docks, legs)[to as usize].ln();
+            let Some(tallies) = tallies(from, to, docks, &legs) else { return Ok(()) };
+            let net: f64 = tallies.iter().map(|tally| tally.rentals - tally.returns).sum();
+            prop_assert!((net - (f64::from(to) - f64::from(from))).abs() < 1e-6, "{net}");
+            for (place, (tally, leg)) in tallies.iter().zip(&legs).enumerate() {
+                let slope = |change: fn(&mut Leg, f64)| {
+                    let at = |by: f64| {
+                        let mut legs = legs.clone();
+                        change(&mut legs[place], by);
+                        log(&legs)
+                    };
+                    (at(1.0001) - at(0.9999)) / f64::ln(1.0001 / 0.9999)
+                };
+                let returns = slope(|leg, by| leg.returns_per_hour *= by);
+                let rentals = slope(|leg, by| leg.rentals_per_hour *= by);
+                let returns_told = tally.returns - leg.returns_per_hour * tally.not_full;
+                let rentals_told = tally.rentals - leg.rentals_per_hour * tally.not_empty;
+                prop_assert!((returns - returns_told).abs() < 1e-4, "{returns} {returns_told}");
+                prop_assert!((rentals - rentals_told).abs() < 1e-4, "{rentals} {rentals_told}");
+            }
+        }
+
+        /// Over all that can come, the time in which a return is possible is that of the distribution itself.
+        #[test]
+        fn times_over_all_ends_are_those_of_the_chain(docks in 1..=6u32, from in 0..=6u32, legs in legs()) {
+            let (leg, from) = (legs[0], from.min(docks));
+            let mut bridge = Bridge::default();
+            let (mut not_full, mut not_empty) = (0.0, 0.0);
+            for (to, p) in (0..).zip(transient(from, docks, &[leg])) {
+                let tally = bridge.tallies(from, to, docks, &[leg], 0.0).unwrap()[0];
+                not_full += p * tally.not_full;
+                not_empty += p * tally.not_empty;
+            }
+            let steps = 400;
+            let (mut full, mut empty) = (0.0, 0.0);
+            for step in 0..steps {
+                let seconds = leg.seconds * (f64::from(step) + 0.5) / f64::from(steps);
+                let p = transient(from, docks, &[Leg { seconds, ..leg }]);
+                full += p[0] / f64::from(steps);
+                empty += p[docks as usize] / f64::from(steps);
+            }
+            let hours = leg.seconds / 3600.0;
+            prop_assert!((not_full - hours * (1.0 - full)).abs() < 1e-4, "{not_full} {full}");
+            prop_assert!((not_empty - hours * (1.0 - empty)).abs() < 1e-4, "{not_empty} {empty}");
+        }
+    }
+}

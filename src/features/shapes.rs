@@ -15,7 +15,21 @@ const WIDTH: usize = 2 * CELLS;
 /// Returns and rentals per hour, by the cell.
 pub(super) type CellRates = [[f64; 2]; CELLS];
 /// What was counted, by the cell.
-pub(super) type CellTallies = [Tally; CELLS];
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct CellTallies(pub(super) [Tally; CELLS]);
+
+impl Default for CellTallies {
+    fn default() -> Self {
+        Self([Tally::default(); CELLS])
+    }
+}
+
+impl CellTallies {
+    /// Whether anything was counted.
+    pub(super) fn was_seen(&self) -> bool {
+        self.0.iter().any(|tally| tally.not_full + tally.not_empty > 0.0)
+    }
+}
 
 /// The shapes, and how much they are believed.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +46,8 @@ pub(super) struct Shapes {
 const MOST_SHAPES: usize = 4;
 /// A shape for each so many stations.
 const STATIONS_A_SHAPE: usize = 8;
+/// Trips of a level week that a cell of the network's shape is mixed with.
+const NETWORK_STRENGTH: f64 = 20.0;
 /// Trips of the network's shape that a cell of a shape is mixed with.
 const SHAPE_STRENGTH: f64 = 5.0;
 /// Trips of the network's load that a station's load of a shape is mixed with.
@@ -39,8 +55,10 @@ const LOAD_STRENGTH: f64 = 1.0;
 /// Trips of balanced directions that a station's directions are mixed with.
 const BALANCE_STRENGTH: f64 = 50.0;
 /// Rounds of EM: the loads of one station, and the shapes.
-const LOAD_ROUNDS: usize = 20;
+const LOAD_ROUNDS: usize = 15;
 const SHAPE_ROUNDS: usize = 40;
+/// Loads go so much farther than a step of EM, which is slow; below 2 it still comes to rest.
+const BEYOND: f64 = 1.8;
 /// Between these the strength of the mixture is chosen.
 const STRENGTHS: (f64, f64) = (2.0, 1e4);
 
@@ -60,11 +78,12 @@ struct Mixture {
 impl Shapes {
     /// The shapes of what was counted at all stations.
     pub(super) fn fit(stations: &[CellTallies]) -> Self {
-        let counts: Vec<_> = stations.iter().map(Counts::new).collect();
+        let seen = stations.iter().filter(|own| own.was_seen());
+        let counts: Vec<_> = seen.map(Counts::new).collect();
         let network = network_shape(&counts);
         let mean = counts.iter().map(Counts::rate).sum::<f64>() / counts.len().max(1) as f64;
         let mut shapes = Self { shapes: vec![network], loads: vec![mean], strength: STRENGTHS.1 };
-        let most = (stations.len() / STATIONS_A_SHAPE).clamp(1, MOST_SHAPES);
+        let most = (counts.len() / STATIONS_A_SHAPE).clamp(1, MOST_SHAPES);
         while shapes.shapes.len() < most && shapes.add_seed(&counts, &network) {}
         if shapes.shapes.len() > 1 {
             // The network's own shape has done its work: the seeds span what it is the mean of.
@@ -184,7 +203,10 @@ impl Shapes {
         for ((load, shape), &mean) in mixture.loads.iter_mut().zip(&self.shapes).zip(&self.loads) {
             let trips = *load * product(shape, &ratios);
             let hours = product(shape, &weighted);
-            *load = if mean > 0.0 { (trips + LOAD_STRENGTH) / (hours + LOAD_STRENGTH / mean) } else { 0.0 };
+            if *load > 0.0 && mean > 0.0 {
+                let next = (trips + LOAD_STRENGTH) / (hours + LOAD_STRENGTH / mean);
+                *load *= (next / *load).powf(BEYOND);
+            }
         }
         let sums = mixture.sums(&self.shapes);
         let (mut trips, mut expected) = ([BALANCE_STRENGTH; 2], [BALANCE_STRENGTH; 2]);
@@ -217,7 +239,7 @@ impl Shapes {
 impl Counts {
     fn new(tallies: &CellTallies) -> Self {
         let mut counts = Self { trips: [0.0; WIDTH], hours: [0.0; WIDTH] };
-        for (cell, tally) in tallies.iter().enumerate() {
+        for (cell, tally) in tallies.0.iter().enumerate() {
             (counts.trips[2 * cell], counts.trips[2 * cell + 1]) = (tally.returns, tally.rentals);
             (counts.hours[2 * cell], counts.hours[2 * cell + 1]) = (tally.not_full, tally.not_empty);
         }
@@ -252,7 +274,7 @@ impl Mixture {
     }
 }
 
-/// The rates of all stations together, with mean 1; where no time was seen, the mean of the direction.
+/// The rates of all stations together, with mean 1; all 0 if nothing was seen.
 fn network_shape(counts: &[Counts]) -> [f64; WIDTH] {
     let (mut trips, mut hours) = ([0.0; WIDTH], [0.0; WIDTH]);
     for own in counts {
@@ -263,8 +285,11 @@ fn network_shape(counts: &[Counts]) -> [f64; WIDTH] {
     }
     let all = Counts { trips, hours };
     let mean = all.rate();
+    if mean <= 0.0 {
+        return [0.0; WIDTH];
+    }
     let mut shape: [f64; WIDTH] =
-        std::array::from_fn(|place| if hours[place] > 0.0 { trips[place] / hours[place] } else { mean });
+        std::array::from_fn(|place| (trips[place] + NETWORK_STRENGTH) / (hours[place] + NETWORK_STRENGTH / mean));
     normalise(&mut shape);
     shape
 }
@@ -282,4 +307,65 @@ fn normalise(shape: &mut [f64; WIDTH]) -> f64 {
 
 fn product(a: &[f64; WIDTH], b: &[f64; WIDTH]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A station seen for so many hours in each cell, with just the trips that are to be expected.
+    fn station(hours: f64, rate: impl Fn(usize) -> [f64; 2]) -> CellTallies {
+        CellTallies(std::array::from_fn(|cell| {
+            let [returns, rentals] = rate(cell).map(|rate| rate * hours);
+            Tally { returns, rentals, not_full: hours, not_empty: hours }
+        }))
+    }
+
+    /// Fills in the morning and empties in the evening, or, with `sign` -1, the other way round.
+    fn tide(load: f64, sign: f64) -> impl Fn(usize) -> [f64; 2] {
+        move |cell| {
+            let pull = sign * [0.0, 0.8, 0.0, -0.8][cell % 24 / 6];
+            [load * (1.0 + pull), load * (1.0 - pull)]
+        }
+    }
+
+    fn largest_error(rates: &CellRates, truth: impl Fn(usize) -> [f64; 2]) -> f64 {
+        let errors = rates.iter().enumerate().flat_map(|(cell, rates)| {
+            let truth = truth(cell);
+            [(rates[0] / truth[0] - 1.0).abs(), (rates[1] / truth[1] - 1.0).abs()]
+        });
+        errors.fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn two_ways_of_the_day_are_told_apart_and_a_new_station_is_their_mean() {
+        let stations: Vec<_> = (0..40).map(|i| station(10.0, tide(2.0, if i % 2 == 0 { 1.0 } else { -1.0 }))).collect();
+        let shapes = Shapes::fit(&stations);
+        assert!(largest_error(&shapes.rates(&stations[0]), tide(2.0, 1.0)) < 0.05);
+        assert!(largest_error(&shapes.rates(&stations[1]), tide(2.0, -1.0)) < 0.05);
+        // Few hours tell which of the two a station is; its hours are then those of all that are like it.
+        let short = station(0.5, tide(4.0, 1.0));
+        assert!(largest_error(&shapes.rates(&short), tide(4.0, 1.0)) < 0.3);
+        assert!(largest_error(&shapes.rates(&CellTallies::default()), |_| [2.0, 2.0]) < 0.1);
+    }
+
+    #[test]
+    fn a_station_like_no_other_is_believed_the_more_the_more_was_seen() {
+        let mut stations: Vec<_> = (0..7).map(|_| station(20.0, |_| [2.0, 2.0])).collect();
+        let odd = |cell: usize| if cell == 9 { [8.0, 2.0] } else { [2.0, 2.0] };
+        stations.push(station(20.0, odd));
+        let shapes = Shapes::fit(&stations);
+        let [few, many] = [20.0, 2000.0].map(|hours| shapes.rates(&station(hours, odd))[9][0]);
+        assert!(2.0 < few && few < many && many > 7.0 && many < 8.01, "{few} {many}");
+    }
+
+    #[test]
+    fn of_nothing_nothing_comes() {
+        let shapes = Shapes::fit(&[]);
+        assert_eq!(shapes, Shapes::fit(&[CellTallies::default()]));
+        assert_eq!(shapes.rates(&CellTallies::default()), [[0.0; 2]; CELLS]);
+        // Where nobody ever came.
+        let still = station(10.0, |_| [0.0; 2]);
+        assert_eq!(Shapes::fit(&[still; 20]).rates(&still), [[0.0; 2]; CELLS]);
+    }
 }
