@@ -58,8 +58,9 @@ const SHORTEST: i64 = 30;
 const SHORTEST_SHARE: f64 = 1.0 / 3.0;
 /// A change that is less probable under the rates is not the riders'.
 const LEAST_PROBABLE: f64 = 1e-8;
-/// For the first rates, which know no probability, a change above so many bikes is not.
-const MOST_AT_FIRST: i64 = 12;
+/// For the first rates, which know no probability, a change is not that is larger than so many bikes and so many times
+/// the station's mean one.
+const LARGEST_AT_FIRST: (f64, f64) = (2.0, 5.0);
 const HOUR: i64 = 3600;
 
 impl Flows {
@@ -254,11 +255,15 @@ fn first_tallies(station: &StationHistory, days: &Days) -> CellTallies {
         not_empty: f64,
     }
     let mut moments = [Moments::default(); CELLS];
+    let change = |interval: &Interval| f64::from(interval.free.1) - f64::from(interval.free.0);
+    let (count, sum) = intervals(station, days)
+        .fold((0.0, 0.0), |(count, sum), interval| (count + 1.0, sum + change(&interval).abs()));
+    let largest = LARGEST_AT_FIRST.0 + LARGEST_AT_FIRST.1 * sum / f64::max(count, 1.0);
     for interval in intervals(station, days) {
-        let change = i64::from(interval.free.1) - i64::from(interval.free.0);
+        let change = change(&interval);
         let middle = i64::midpoint(interval.from, interval.until);
-        let Some(at) = days.at(middle).filter(|_| change.abs() <= MOST_AT_FIRST) else { continue };
-        let (own, change) = (&mut moments[days.cell(at)], change as f64);
+        let Some(at) = days.at(middle).filter(|_| change.abs() <= largest) else { continue };
+        let own = &mut moments[days.cell(at)];
         let hours = (interval.until - interval.from) as f64 / HOUR as f64;
         own.count += 1.0;
         own.hours += hours;
@@ -455,7 +460,7 @@ mod tests {
         changed.retain(|reading| reading.last_reported.timestamp() < before);
         assert_eq!(Flows::fit(&History::new(&changed), before), told);
         // A station that is new then is not known, and changes no other.
-        changed.extend((0..50).map(|minutes| super::super::testing::reading("1", before + 600 * minutes, 3)));
+        changed.extend((0..50).map(|minutes| reading("1", before + 600 * minutes, 3)));
         let (flows, _) = Flows::fit(&History::new(&changed), before);
         assert_eq!(flows, told.0);
         assert_eq!(*flows.station(&StationCode::new("1").unwrap()), flows.network);

@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn the_expected_score_is_the_mean_of_the_score_over_what_can_come() {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
-        let (truths, forecasts) = ([0.3; 100_000], [0.4; 100_000]);
+        let (truths, forecasts) = (vec![0.3; 100_000], vec![0.4; 100_000]);
         let came: Vec<_> = truths.iter().map(|&truth| random.random::<f64>() < truth).collect();
         let regret = Regret::new(ModelName::Tree, &truths, &forecasts).unwrap();
         assert!((super::super::metrics::brier(&came, &forecasts) - regret.brier).abs() < 0.002);
