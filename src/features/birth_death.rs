@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn after_a_long_time_it_is_the_stationary_distribution() {
         for (docks, returns, rentals) in [(1u32, 3.0, 4.0), (8, 5.0, 4.0), (30, 6.0, 6.0), (40, 2.0, 3.0)] {
-            let weights: Vec<_> = (0..=docks).map(|i| (rentals / returns as f64).powf(f64::from(i))).collect();
+            let weights: Vec<_> = (0..=docks).map(|i| f64::powf(rentals / returns, f64::from(i))).collect();
             let total: f64 = weights.iter().sum();
             let stationary: Vec<_> = weights.iter().map(|weight| weight / total).collect();
             for seconds in [3600.0 * 1e4, 3600.0 * 1e12] {

@@ -123,7 +123,8 @@ impl StationFlows {
 impl DailyFlows {
     /// The rates of a station, by its place in the history, from all days but two: the local days of an origin and of its
     /// target, each as days since the first of January of the year 1, that day itself being 1. The shapes that all
-    /// stations share know the two days; the station's own loads, and its own rates, do not.
+    /// stations share know the two days, and so did the rates under which the other days were counted; the station's own
+    /// loads in the shapes, and its own counts, do not.
     pub fn without(&self, station: usize, days: (i32, i32)) -> StationFlows {
         let Some(mut tallies) = self.totals.get(station).copied() else {
             return StationFlows::of(&self.shapes.rates(&CellTallies::default()));
