@@ -82,8 +82,14 @@ fn easter(year: i32) -> Option<NaiveDate> {
 
 /// The columns of this group.
 pub(super) const COLUMNS: [Column; 11] = [
-    Column { name: "day_off", formula: "1 on Saturdays, Sundays and public holidays of the origin's local time, else 0" },
-    Column { name: "hour", formula: "hours since midnight, with the minutes as a fraction, of the origin's local time" },
+    Column {
+        name: "day_off",
+        formula: "1 on Saturdays, Sundays and public holidays of the origin's local time, else 0",
+    },
+    Column {
+        name: "hour",
+        formula: "hours since midnight, with the minutes as a fraction, of the origin's local time",
+    },
     Column { name: "weekday", formula: "0 Monday to 6 Sunday; a public holiday is 6" },
     Column { name: "sin_day", formula: "sin(2 pi hour / 24)" },
     Column { name: "cos_day", formula: "cos(2 pi hour / 24)" },
@@ -127,7 +133,8 @@ mod tests {
     #[test]
     fn a_public_holiday_is_lived_like_a_sunday() {
         // Ascension of 2022, a Thursday; Easter Mondays; the fourteenth of July.
-        for holiday in ["2022-05-26T10:00:00Z", "2024-04-01T10:00:00Z", "2038-04-26T10:00:00Z", "2025-07-14T10:00:00Z"] {
+        for holiday in ["2022-05-26T10:00:00Z", "2024-04-01T10:00:00Z", "2038-04-26T10:00:00Z", "2025-07-14T10:00:00Z"]
+        {
             assert_eq!((at(holiday).weekday, at(holiday).kind()), (6, 1), "{holiday}");
         }
         // The day between Ascension and the weekend, and Easter Sunday's Tuesday, are working days.

@@ -64,15 +64,8 @@ pub struct Matrix {
 
 /// The columns of a [`Matrix`], in their order.
 pub fn columns() -> Vec<Column> {
-    [
-        &state::COLUMNS[..],
-        &calendar::COLUMNS,
-        &usual::COLUMNS,
-        &memory::COLUMNS,
-        &queue::COLUMNS,
-        &neighbours::COLUMNS,
-    ]
-    .concat()
+    [&state::COLUMNS[..], &calendar::COLUMNS, &usual::COLUMNS, &memory::COLUMNS, &queue::COLUMNS, &neighbours::COLUMNS]
+        .concat()
 }
 
 impl Matrix {
@@ -217,8 +210,7 @@ mod tests {
     fn columns_have_names_of_their_own_and_as_many_as_the_matrix() {
         let mut names: Vec<_> = columns().iter().map(|column| column.name).collect();
         let history = History::new(&[reading("1", 0, 3)]);
-        let matrix =
-            Matrix::of(&history, &[(0, 0), (0, 1), (1, 0)], &Rates::default(), &flows(&history), HOUR);
+        let matrix = Matrix::of(&history, &[(0, 0), (0, 1), (1, 0)], &Rates::default(), &flows(&history), HOUR);
         assert_eq!((matrix.len(), matrix.values.dim()), (1, (1, names.len())));
         names.sort_unstable();
         names.dedup();

@@ -3,6 +3,7 @@
 //! - [`History`]: what each station reported, by event time; features see no further than the origin.
 //! - [`Target`], [`Example`]: the origins that have a label; the only code that looks forward.
 //! - [`Rates`]: what is usual at a station, fitted on training rows.
+//! - [`Flows`], [`Transient`]: the station as a queue: how bikes come and go, and where that leads.
 //! - [`Matrix`]: the features, one column for each of [`columns`].
 
 mod birth_death;
@@ -22,11 +23,11 @@ mod state;
 pub(crate) mod testing;
 mod usual;
 
+pub use birth_death::{Leg, Transient, transient};
 pub(crate) use calendar::local_day_and_hour;
+pub use flows::{DailyFlows, Flows, StationFlows};
 pub use history::{History, Past, StationHistory};
 pub use label::{Example, Target};
-pub use birth_death::{Leg, Transient, transient};
-pub use flows::{DailyFlows, Flows};
 pub use matrix::{Column, FEATURES_VERSION, Matrix, columns};
 pub use queue::docks_at_target;
 pub use rates::Rates;

@@ -135,8 +135,12 @@ mod tests {
     #[test]
     fn near_stations_count_by_their_distance_and_silent_ones_not() {
         // A degree of latitude is 111.2 km: 0.001 of it is 111 m.
-        let readings =
-            [at("1", 20_000, 5, 48.85), at("2", 19_000, 0, 48.851), at("3", 19_000, 12, 48.853), at("4", 0, 3, 48.8501)];
+        let readings = [
+            at("1", 20_000, 5, 48.85),
+            at("2", 19_000, 0, 48.851),
+            at("3", 19_000, 12, 48.853),
+            at("4", 0, 3, 48.8501),
+        ];
         let [docks, expected, full, share, slope, least, weight] = values(&readings, "1");
         let (near, far) = ((-111.19f64 / 350.0).exp(), (-333.58f64 / 350.0).exp());
         assert!((weight - near - far).abs() < 1e-4, "{weight}");

@@ -17,7 +17,9 @@ mod with {
     use base64::prelude::BASE64_STANDARD;
     use hessboost::config::GrowPolicy;
     use hessboost::objective::{Objective, RegLoss};
-    use hessboost::prelude::{BoostedModel, DMatrix, HessboostError, Iterations, ModelFormat, TrainingParams, TreeMethod};
+    use hessboost::prelude::{
+        BoostedModel, DMatrix, HessboostError, Iterations, ModelFormat, TrainingParams, TreeMethod,
+    };
     use ndarray::Array2;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
@@ -122,8 +124,7 @@ mod with {
 
         fn is_sound(&self, width: usize) -> bool {
             let hints = self.hints.len();
-            self.hints.iter().all(|hint| hint.0.n_features() == width)
-                && self.trees.0.n_features() == width + hints
+            self.hints.iter().all(|hint| hint.0.n_features() == width) && self.trees.0.n_features() == width + hints
         }
     }
 

@@ -55,7 +55,11 @@ fn write(card: &mut String, model: &SavedModel) -> std::fmt::Result {
     writeln!(card, "- For a horizon outside {}", span(model))?;
     let unskilled = model.horizons.iter().filter(|one| one.scores.brier_skill.is_none_or(|skill| skill <= 0.0));
     for one in unskilled.filter(|one| one.name() != ModelName::Calibrated) {
-        writeln!(card, "- At {}: it did not beat calibrated persistence in the test span", minutes(one.horizon_seconds))?;
+        writeln!(
+            card,
+            "- At {}: it did not beat calibrated persistence in the test span",
+            minutes(one.horizon_seconds)
+        )?;
     }
     let mut notes: Vec<_> = model.horizons.iter().flat_map(|one| &one.notes).collect();
     notes.dedup();

@@ -17,6 +17,7 @@ mod logistic;
 mod metrics;
 mod name;
 mod paired;
+mod regret;
 mod save;
 mod scope;
 mod split;
@@ -32,6 +33,7 @@ pub use evaluation::{Evaluation, Intervals, Judged, ModelEvaluation, Part, PartS
 pub use metrics::{Scores, precision_recall, reliability};
 pub use name::ModelName;
 pub use paired::PairedTest;
+pub use regret::{Regret, truth};
 pub use save::{Forecast, HorizonModel, Prediction, SavedModel};
 pub use scope::Scope;
 pub use train::{train, train_each};

@@ -91,6 +91,11 @@ mod tests {
         }
         let error = "forest".parse::<ModelName>().unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().ends_with("one of persistence, calibrated, climatology, logistic, tree, queue, boost, blend"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .ends_with("one of persistence, calibrated, climatology, logistic, tree, queue, boost, blend"),
+            "{error}"
+        );
     }
 }

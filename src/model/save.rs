@@ -224,7 +224,8 @@ impl SavedModel {
             return Some((later, None));
         }
         let earlier = self.horizons.get(above.checked_sub(1)?)?;
-        let share = (seconds - earlier.horizon_seconds) as f64 / (later.horizon_seconds - earlier.horizon_seconds) as f64;
+        let share =
+            (seconds - earlier.horizon_seconds) as f64 / (later.horizon_seconds - earlier.horizon_seconds) as f64;
         Some((earlier, Some((later, share))))
     }
 }
@@ -339,7 +340,8 @@ mod tests {
         let trained = train_each(&network(), &settings, &horizons, &mut |_| {}).unwrap();
         let apart: Vec<_> = trained.into_iter().map(|training| training.model).collect();
         let joined = SavedModel::join(apart.clone()).unwrap();
-        let at = |model: &SavedModel, minutes| model.forecast(&network(), TimeDelta::minutes(minutes)).unwrap()[0].p_full;
+        let at =
+            |model: &SavedModel, minutes| model.forecast(&network(), TimeDelta::minutes(minutes)).unwrap()[0].p_full;
         let (one, two, between) = (at(&joined, 60), at(&joined, 120), at(&joined, 90));
         assert_eq!((one, two), (at(&apart[1], 60), at(&apart[0], 120)));
         assert!(one.min(two) <= between && between <= one.max(two), "{one} {between} {two}");
@@ -348,7 +350,9 @@ mod tests {
             error.to_string(),
             "the model did not learn to look 30 min ahead; it knows 60 min, 120 min, and what lies between"
         );
-        assert!(SavedModel::join(vec![apart[0].clone(), apart[0].clone()]).is_err() && SavedModel::join(vec![]).is_err());
+        assert!(
+            SavedModel::join(vec![apart[0].clone(), apart[0].clone()]).is_err() && SavedModel::join(vec![]).is_err()
+        );
     }
 
     #[test]
@@ -365,7 +369,10 @@ mod tests {
             "the model was saved as format 3 with features 2; this program reads format 2 with features 2"
         );
         assert!(refused(&|json| json["columns"][0] = "other".into()).contains("other columns"));
-        assert!(refused(&|json| json["horizons"][0]["model"]["tree"]["nodes"][0]["split"]["low"] = 0.into()).contains("damaged"));
+        assert!(
+            refused(&|json| json["horizons"][0]["model"]["tree"]["nodes"][0]["split"]["low"] = 0.into())
+                .contains("damaged")
+        );
         assert!(refused(&|json| json["horizons"][0]["rates"] = 3.into()).contains("not a saved model"));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("half.json");

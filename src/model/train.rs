@@ -18,7 +18,9 @@ use super::scope::Scope;
 use super::split::{ChronologicalSplit, show};
 use super::training::{BlendWeight, CountForecastScores, ModelScores, Origins, Tested, TrainSettings, Training};
 use crate::error::{Error, ErrorKind, Result};
-use crate::features::{DailyFlows, Example, Flows, History, Matrix, Rates, Target, docks_at_target, local_day_and_hour};
+use crate::features::{
+    DailyFlows, Example, Flows, History, Matrix, Rates, Target, docks_at_target, local_day_and_hour,
+};
 use crate::station::StationStatus;
 
 /// The seed of the bootstrap: the same scores have the same intervals.
@@ -327,7 +329,11 @@ fn validate(
     notes: &mut Vec<String>,
     progress: &mut dyn FnMut(&str),
 ) -> Validated {
-    progress(&format!("validating: fit on {} origins, scored on {}", span.own(&parts.fit).count(), parts.validation.len()));
+    progress(&format!(
+        "validating: fit on {} origins, scored on {}",
+        span.own(&parts.fit).count(),
+        parts.validation.len()
+    ));
     let (matrix, rates) = span.training(&parts.fit);
     let outcomes = span.outcomes(&parts.fit);
     let later = span.later(&parts.validation, &rates);
@@ -374,7 +380,9 @@ fn mix(
     let members: Vec<_> = forecasts.iter().map(|(_, forecast)| forecast.clone()).collect();
     let halves = [0, 1].map(|half| best_weights(came, &members, |row| days[row].rem_euclid(2) != half));
     if days.iter().all(|day| day.rem_euclid(2) == days[0].rem_euclid(2)) {
-        notes.push("the validation span has a single day: the blend's score there is that of its own weights".to_owned());
+        notes.push(
+            "the validation span has a single day: the blend's score there is that of its own weights".to_owned(),
+        );
     }
     let of_row = |row: usize| {
         let weights = &halves[usize::from(days[row].rem_euclid(2) == 1)];
