@@ -1,8 +1,9 @@
-//! Results to JSON and CSV, and figures drawn from those results alone.
+//! Results to JSON and CSV, and figures and pages made from those results alone.
 //!
 //! Each figure is a plain struct. [`Figure`] is any of them: it draws itself as PNG or SVG, and its JSON reads back to the
 //! same figure, so a drawing can be changed without computing again. The font is compiled in and plotters only fills
-//! pixels: a figure looks the same on every machine, also on one without fonts.
+//! pixels: a figure looks the same on every machine, also on one without fonts. A [`Page`] holds figures, tables and text in
+//! one HTML file that needs nothing else.
 //!
 //! ```
 //! use velib::report::{Figure, Zone, ZoneOccupancy};
@@ -21,6 +22,7 @@ mod bars;
 mod figure;
 mod font;
 mod occupancy_map;
+mod page;
 mod palette;
 mod png;
 mod precision_recall;
@@ -41,6 +43,7 @@ mod tests;
 pub use bars::{ModelScore, ModelScores, Zone, ZoneOccupancy};
 pub use figure::Figure;
 pub use occupancy_map::{MapStation, OccupancyMap};
+pub use page::{Page, PageFigure, PageTable, Section};
 pub use precision_recall::{PrecisionRecall, PrecisionRecallCurve};
 pub use regret::{ModelRegret, RegretBars};
 pub use reliability::{ModelReliability, ReliabilityDiagram};

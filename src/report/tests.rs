@@ -320,6 +320,16 @@ fn the_truth_is_marked_where_the_forecast_is_drawn() {
 }
 
 #[test]
+fn a_dozen_figures_make_a_page_under_three_megabytes() {
+    let figures = every_figure().into_iter().chain([map().into()]);
+    let figures = figures.map(|figure| PageFigure { caption: "c".into(), alt: "a".into(), figure }).collect::<Vec<_>>();
+    assert_eq!(figures.len(), 12);
+    let page = Page { sections: vec![Section { figures, ..Section::default() }], ..Page::default() };
+    let bytes = page.html().unwrap().len();
+    assert!(bytes < 1_000_000, "{bytes}");
+}
+
+#[test]
 fn errors_name_the_value_and_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("figure.png");
