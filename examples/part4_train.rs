@@ -223,6 +223,8 @@ fn draw(
         name: scores.model.to_string(),
         brier: Some(scores.scores.brier),
         brier_skill: scores.scores.brier_skill,
+        low: None,
+        high: None,
     };
     let bars = velib::report::ModelScores {
         title: format!("Brier skill: station full {ahead}"),

@@ -322,5 +322,7 @@ pub fn station_week(readings: &[StationStatus], code: &StationCode, described: &
                 ebike: reading.ebike.map(f64::from),
             })
             .collect(),
+        forecast: vec![],
+        horizon_minutes: None,
     }))
 }

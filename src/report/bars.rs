@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::axis::{Axis, Spread, Tick, counted};
-use super::figure::{Drawing, MOST_DOCKS, check_known};
-use super::palette::{AXIS, BLUE, Colour, QUIET, VERMILION};
+use super::figure::{Drawing, MOST_DOCKS, SKILLS, check_interval, check_known};
+use super::palette::{AXIS, BLUE, Colour, INK, QUIET, VERMILION};
 use super::scene::{Anchor, Scene, Style};
+use super::series::signed;
 use super::sheet::{BOTTOM, LABEL, LEFT, Panel, RIGHT, TOP, crisp};
 use crate::error::Result;
 
 /// The most bars that one figure shows.
-const MOST_BARS: usize = 25;
+pub(super) const MOST_BARS: usize = 25;
 
 /// Occupancy by zone. Drawn are the 25 zones with the most stations, the fullest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +57,12 @@ pub struct ModelScore {
     pub brier: Option<f64>,
     /// The Brier skill: 1 is perfect, 0 no better than the reference.
     pub brier_skill: Option<f64>,
+    /// The lower end of the skill's 95 % interval.
+    #[serde(default)]
+    pub low: Option<f64>,
+    /// The upper end of the skill's 95 % interval.
+    #[serde(default)]
+    pub high: Option<f64>,
 }
 
 impl Drawing for ZoneOccupancy {
@@ -85,21 +92,24 @@ impl Drawing for ZoneOccupancy {
                 colour: BLUE,
                 note: counted(usize::try_from(zone.stations).unwrap_or(usize::MAX), "station", "stations"),
                 shown: zone.occupancy.map(|occupancy| format!("{:.0} %", occupancy * 100.0)),
+                interval: None,
             })
             .collect();
         let highest = bars.iter().filter_map(|bar| bar.value).fold(0.0, f64::max);
         let scene = Scene::sheet(&self.title, &subtitle, &self.source);
-        draw(scene, &bars, (0.0, if highest > 0.5 { highest.max(1.0) } else { 0.5 }), "Occupancy", |value, _| {
-            format!("{:.0} %", value * 100.0)
+        let range = (0.0, if highest > 0.5 { highest.max(1.0) } else { 0.5 });
+        draw(scene, &bars, (Spread::Linear, range), "Occupancy", |x| {
+            x.round_ticks(6.0, |value, _| format!("{:.0} %", value * 100.0))
         })
     }
 }
 
 impl Drawing for ModelScores {
     fn check(&self) -> Result<()> {
-        self.models.iter().try_for_each(|ModelScore { name, brier, brier_skill }| {
+        self.models.iter().try_for_each(|ModelScore { name, brier, brier_skill, low, high }| {
             check_known(*brier, 0.0..=1.0, format_args!("`brier` of {name}"))?;
-            check_known(*brier_skill, f64::MIN..=1.0, format_args!("`brier_skill` of {name}"))
+            check_known(*brier_skill, SKILLS, format_args!("`brier_skill` of {name}"))?;
+            check_interval((*low, *high), SKILLS, format_args!("{name}"))
         })
     }
 
@@ -114,35 +124,46 @@ impl Drawing for ModelScores {
                 colour: if model.brier_skill.is_some_and(|skill| skill < 0.0) { VERMILION } else { BLUE },
                 note: model.brier.map_or_else(String::new, |brier| format!("Brier score {brier:.5}")),
                 shown: model.brier_skill.map(signed),
+                interval: model.low.zip(model.high),
             })
             .collect();
         // A model much worse than the reference is cut at −1, so that the others can be told apart; its number is not.
-        let extreme = |pick: fn(f64, f64) -> f64| bars.iter().filter_map(|bar| bar.value).fold(0.0, pick);
-        let (low, high) = (extreme(f64::min).max(-1.0), extreme(f64::max).max(0.05));
-        let subtitle = format!(
-            "1 − Brier score / Brier score of {} · above zero is better than {}",
-            self.reference, self.reference
-        );
+        let ends = |bar: &Bar| bar.interval.map_or([None; 2], |(low, high)| [Some(low), Some(high)]);
+        let extreme = |pick: fn(f64, f64) -> f64| {
+            bars.iter().filter(|bar| bar.value.is_some()).flat_map(ends).flatten().fold(0.0, pick)
+        };
+        let of_values = |pick: fn(f64, f64) -> f64| bars.iter().filter_map(|bar| bar.value).fold(extreme(pick), pick);
+        let (low, high) = (of_values(f64::min).max(-1.0), of_values(f64::max).max(0.05));
+        let whiskers = if bars.iter().any(|bar| bar.interval.is_some()) { " · whiskers: 95 % intervals" } else { "" };
+        let subtitle = format!("1 − Brier score / Brier score of {} · above zero is better{whiskers}", self.reference);
         let scene = Scene::sheet(&self.title, &subtitle, &self.source);
-        draw(scene, &bars, (low, high), "Brier skill", |value, decimals| {
-            format!("{value:.decimals$}").replace('-', "−")
+        draw(scene, &bars, (Spread::Linear, (low, high)), "Brier skill", |x| {
+            x.round_ticks(6.0, |value, decimals| format!("{value:.decimals$}").replace('-', "−"))
         })
     }
 }
 
 /// One horizontal bar.
-struct Bar {
-    label: String,
-    value: Option<f64>,
-    colour: Colour,
+pub(super) struct Bar {
+    pub(super) label: String,
+    pub(super) value: Option<f64>,
+    pub(super) colour: Colour,
     /// What is said at the right of the sheet.
-    note: String,
+    pub(super) note: String,
     /// The value as text, beside the bar.
-    shown: Option<String>,
+    pub(super) shown: Option<String>,
+    /// An interval of the value, drawn as a whisker.
+    pub(super) interval: Option<(f64, f64)>,
 }
 
 /// The bars over one value axis, labels at the left, notes at the right.
-fn draw(mut scene: Scene, bars: &[Bar], range: (f64, f64), title: &str, tick: impl Fn(f64, usize) -> String) -> Scene {
+pub(super) fn draw(
+    mut scene: Scene,
+    bars: &[Bar],
+    (spread, range): (Spread, (f64, f64)),
+    title: &str,
+    ticks: impl Fn(&Axis) -> Vec<Tick>,
+) -> Scene {
     let (top, bottom) = (TOP + 4.0, BOTTOM - 80.0);
     let row = ((bottom - top) / bars.len().max(1) as f64).min(96.0);
     let style = Style { size: (row * 0.72).min(LABEL.size), ..LABEL };
@@ -153,9 +174,8 @@ fn draw(mut scene: Scene, bars: &[Bar], range: (f64, f64), title: &str, tick: im
     let left = LEFT + widest(|bar| &bar.label) + 14.0 + if range.0 < 0.0 { NUMBER } else { 0.0 };
     let right = RIGHT - widest(|bar| &bar.note) - NUMBER;
     let rows = Axis::new(Spread::Linear, (0.0, 1.0), (top + row * bars.len().max(1) as f64, top));
-    let panel = Panel { x: Axis::new(Spread::Linear, range, (left, right)), y: rows };
-    let ticks: Vec<Tick> = panel.x.round_ticks(6.0, tick);
-    scene.x_axis(&panel, &ticks, title);
+    let panel = Panel { x: Axis::new(spread, range, (left, right)), y: rows };
+    scene.x_axis(&panel, &ticks(&panel.x), title);
 
     let zero = panel.x.at(0.0);
     for (place, bar) in bars.iter().enumerate() {
@@ -168,7 +188,14 @@ fn draw(mut scene: Scene, bars: &[Bar], range: (f64, f64), title: &str, tick: im
         };
         let (end, half) = (panel.x.at(value), (row * 0.36).min(24.0));
         scene.rectangle((zero, middle - half), (end, middle + half), bar.colour);
-        let (at, anchor) = if value < 0.0 { (end - 10.0, Anchor::End) } else { (end + 10.0, Anchor::Start) };
+        let (low, high) = bar.interval.map_or((end, end), |(low, high)| (panel.x.at(low), panel.x.at(high)));
+        if high - low >= 1.0 {
+            scene.line(&[(low, middle), (high, middle)], 2.5, INK);
+            [low, high].iter().for_each(|&x| scene.line(&[(x, middle - 7.0), (x, middle + 7.0)], 2.5, INK));
+        }
+        // The number stands beyond the bar and its whisker.
+        let (at, anchor) =
+            if value < 0.0 { (end.min(low) - 10.0, Anchor::End) } else { (end.max(high) + 10.0, Anchor::Start) };
         scene.text_beside(
             (at, middle),
             anchor,
@@ -181,14 +208,6 @@ fn draw(mut scene: Scene, bars: &[Bar], range: (f64, f64), title: &str, tick: im
         scene.no_data(&panel, "no data");
     }
     scene
-}
-
-fn signed(skill: f64) -> String {
-    match format!("{skill:+.3}") {
-        huge if huge.len() > 7 => format!("{skill:+.1e}"),
-        text => text,
-    }
-    .replace('-', "−")
 }
 
 #[cfg(test)]
@@ -207,10 +226,5 @@ mod tests {
         let place = |label| texts.iter().position(|&text| text == label).unwrap();
         assert!(place("Créteil") < place("Paris") && place("Paris") < place("Sèvres"));
         assert!(place("small 0") < place("Sèvres") && !texts.contains(&"small 9"), "{texts:?}");
-    }
-
-    #[test]
-    fn a_skill_shows_its_sign() {
-        assert_eq!([0.0882, -0.5, -12345.6].map(signed), ["+0.088", "−0.500", "−1.2e4"]);
     }
 }

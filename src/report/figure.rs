@@ -5,11 +5,15 @@ use std::fs;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::results::{read_json, write_json, write_whole};
 use super::scene::Scene;
-use super::{ModelScores, OccupancyMap, PrecisionRecall, ReliabilityDiagram, StationWeek, ZoneOccupancy, png, svg};
+use super::{
+    ModelScores, OccupancyMap, PrecisionRecall, RegretBars, ReliabilityDiagram, SkillByHorizon, SkillByHour,
+    StationForecast, StationWeek, ZoneOccupancy, png, svg,
+};
 use crate::error::{Error, ErrorKind, Place, Result};
 
 /// A figure of any kind. In JSON the field `figure` tells which: `station_week`, `occupancy_map`, …
@@ -29,6 +33,14 @@ pub enum Figure {
     ZoneOccupancy(ZoneOccupancy),
     /// Brier skill by model.
     ModelScores(ModelScores),
+    /// Brier skill by horizon.
+    SkillByHorizon(SkillByHorizon),
+    /// Brier skill by hour of day.
+    SkillByHour(SkillByHour),
+    /// How far each model is from the optimum of a world where it is known.
+    RegretBars(RegretBars),
+    /// One station's coming hours.
+    StationForecast(StationForecast),
 }
 
 impl Figure {
@@ -81,6 +93,10 @@ impl Figure {
             Self::PrecisionRecall(figure) => figure,
             Self::ZoneOccupancy(figure) => figure,
             Self::ModelScores(figure) => figure,
+            Self::SkillByHorizon(figure) => figure,
+            Self::SkillByHour(figure) => figure,
+            Self::RegretBars(figure) => figure,
+            Self::StationForecast(figure) => figure,
         }
     }
 }
@@ -116,7 +132,18 @@ macro_rules! drawn_alone {
     )+};
 }
 
-drawn_alone!(StationWeek, OccupancyMap, ReliabilityDiagram, PrecisionRecall, ZoneOccupancy, ModelScores);
+drawn_alone!(
+    StationWeek,
+    OccupancyMap,
+    ReliabilityDiagram,
+    PrecisionRecall,
+    ZoneOccupancy,
+    ModelScores,
+    SkillByHorizon,
+    SkillByHour,
+    RegretBars,
+    StationForecast
+);
 
 /// An error unless `value` lies in `range`; NaN lies in none. `what` names the value: "observed_frequency of bin 3".
 pub(super) fn check_in(value: f64, range: RangeInclusive<f64>, what: fmt::Arguments<'_>) -> Result<()> {
@@ -132,6 +159,27 @@ pub(super) fn check_known(value: Option<f64>, range: RangeInclusive<f64>, what: 
     value.map_or(Ok(()), |value| check_in(value, range, what))
 }
 
+/// An error unless a time lies far from the ends of the calendar, so that a day more or less is always a date.
+pub(super) fn check_time(time: DateTime<Utc>) -> Result<()> {
+    check_in(time.timestamp() as f64, -9e10..=9e10, format_args!("the time {time} in seconds since 1970"))
+}
+
+/// An error unless the known ends of an interval lie in `range`, and the lower is not above the upper.
+pub(super) fn check_interval(
+    (low, high): (Option<f64>, Option<f64>),
+    range: RangeInclusive<f64>,
+    what: fmt::Arguments<'_>,
+) -> Result<()> {
+    check_known(low, range.clone(), format_args!("`low` of {what}"))?;
+    check_known(high, range, format_args!("`high` of {what}"))?;
+    match (low, high) {
+        (Some(low), Some(high)) if low > high => {
+            Err(Error::new(ErrorKind::Figure, format_args!("`low` of {what} is {low}, above its `high`, {high}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// An error if there are more models than a legend and a reader can tell apart.
 pub(super) fn check_models(count: usize) -> Result<()> {
     const MOST: usize = 12;
@@ -141,6 +189,12 @@ pub(super) fn check_models(count: usize) -> Result<()> {
     Err(Error::new(ErrorKind::Figure, format_args!("{count} models are too many for one figure"))
         .way_out(format_args!("draw at most {MOST}")))
 }
+
+/// The range of a Brier skill: 1 is perfect, and nothing is too bad.
+pub(super) const SKILLS: RangeInclusive<f64> = f64::MIN..=1.0;
+
+/// The range of a horizon in minutes: up to a week.
+pub(super) const HORIZONS: RangeInclusive<f64> = 0.0..=10_080.0;
 
 /// More docks or bikes than any station has: what exceeds it is no count of them.
 pub(super) const MOST_DOCKS: f64 = 10_000.0;

@@ -49,8 +49,9 @@ pub(super) fn fit(text: &str, size: f64, weight: Weight, room: f64) -> String {
     if kept.is_empty() { kept } else { format!("{}…", kept.trim_end()) }
 }
 
-/// One letter of a line: its outline, and where its origin lies from the start of the line, both in font units.
+/// One letter of a line: its character, its outline, and where its origin lies from the start of the line, both in font units.
 pub(super) struct Letter {
+    pub(super) letter: char,
     pub(super) outline: Outline,
     pub(super) offset: f64,
 }
@@ -63,7 +64,7 @@ pub(super) fn outlines(text: &str, size: f64, weight: Weight) -> (Vec<Letter>, f
     let mut letters = vec![];
     for c in text.chars() {
         if let Some(outline) = font.outline(font.glyph_id(c)) {
-            letters.push(Letter { outline, offset });
+            letters.push(Letter { letter: c, outline, offset });
         }
         offset += advance(font, c, size) / unit;
     }

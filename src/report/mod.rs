@@ -1,8 +1,9 @@
-//! Results to JSON and CSV, and figures drawn from those results alone.
+//! Results to JSON and CSV, and figures and pages made from those results alone.
 //!
 //! Each figure is a plain struct. [`Figure`] is any of them: it draws itself as PNG or SVG, and its JSON reads back to the
 //! same figure, so a drawing can be changed without computing again. The font is compiled in and plotters only fills
-//! pixels: a figure looks the same on every machine, also on one without fonts.
+//! pixels: a figure looks the same on every machine, also on one without fonts. A [`Page`] holds figures, tables and text in
+//! one HTML file that needs nothing else.
 //!
 //! ```
 //! use velib::report::{Figure, Zone, ZoneOccupancy};
@@ -21,13 +22,19 @@ mod bars;
 mod figure;
 mod font;
 mod occupancy_map;
+mod page;
 mod palette;
 mod png;
 mod precision_recall;
+mod regret;
 mod reliability;
 mod results;
 mod scene;
+mod series;
 mod sheet;
+mod skill_by_horizon;
+mod skill_by_hour;
+mod station_forecast;
 mod station_week;
 mod svg;
 #[cfg(test)]
@@ -36,7 +43,12 @@ mod tests;
 pub use bars::{ModelScore, ModelScores, Zone, ZoneOccupancy};
 pub use figure::Figure;
 pub use occupancy_map::{MapStation, OccupancyMap};
+pub use page::{Page, PageFigure, PageTable, Section};
 pub use precision_recall::{PrecisionRecall, PrecisionRecallCurve};
+pub use regret::{ModelRegret, RegretBars};
 pub use reliability::{ModelReliability, ReliabilityDiagram};
 pub use results::{read_json, write_csv, write_json};
-pub use station_week::{StationPoint, StationWeek};
+pub use skill_by_horizon::{HorizonPoint, HorizonSkill, SkillByHorizon};
+pub use skill_by_hour::{HourShare, HourSkill, SkillByHour};
+pub use station_forecast::{ForecastStep, HistoryPoint, StationForecast};
+pub use station_week::{ForecastPoint, StationPoint, StationWeek};

@@ -25,9 +25,13 @@ pub(super) const ORANGE: Colour = Colour(230, 159, 0);
 pub(super) const PURPLE: Colour = Colour(204, 121, 167);
 pub(super) const SKY: Colour = Colour(86, 180, 233);
 
+/// How many categories have a colour of their own.
+pub(super) const COLOURS: usize = 7;
+
 /// The colour of the `index`-th category; the seventh is ink, then they repeat.
 pub(super) fn category(index: usize) -> Colour {
-    [BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, INK][index % 7]
+    const ALL: [Colour; COLOURS] = [BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, INK];
+    ALL[index % COLOURS]
 }
 
 /// Viridis: the colour of an amount from 0 (dark violet) to 1 (yellow); what lies outside takes the nearer end.

@@ -58,12 +58,22 @@ impl Drawing for PrecisionRecall {
         let percent = |value: f64, _| format!("{:.0} %", value * 100.0);
         scene.y_axis(&panel, &panel.y.round_ticks(5.0, percent), "Precision");
         scene.x_axis(&panel, &panel.x.round_ticks(10.0, percent), "Recall");
-        scene.dashed(panel.at(0.0, self.base_rate), panel.at(1.0, self.base_rate), 2.5, QUIET);
+        scene.dashed(&[panel.at(0.0, self.base_rate), panel.at(1.0, self.base_rate)], 2.5, QUIET);
         for (place, model) in self.models.iter().enumerate() {
-            scene.line(&steps(&model.points, &panel), 2.5, category(place));
-            // A model that knows few forecasts, such as a small tree, has a curve of few points: show which.
-            for point in model.points.iter().filter(|_| model.points.len() <= 30) {
-                scene.disc(panel.at(point.recall, point.precision), 5.0, category(place));
+            let steps = steps(&model.points, &panel);
+            scene.curve(place, &steps);
+            if model.points.len() <= 30 {
+                // A model that knows few forecasts, such as a small tree, has a curve of few points: show which.
+                for point in &model.points {
+                    scene.mark(place, panel.at(point.recall, point.precision), 5.0);
+                }
+            } else if self.models.len() > 1 {
+                // Marks now and then tell long curves apart, no two of them at the same recall.
+                for tenth in 0..10 {
+                    let recall = (f64::from(tenth) + (place as f64 + 0.5) / self.models.len() as f64) / 10.0;
+                    let at = steps.iter().find(|step| step.0 >= panel.x.at(recall));
+                    at.into_iter().for_each(|step| scene.mark(place, (panel.x.at(recall), step.1), 5.0));
+                }
             }
         }
         if self.models.iter().all(|model| model.points.is_empty()) {
@@ -81,7 +91,7 @@ impl PrecisionRecall {
                 Some(average) => format!("{} (AP {average:.3})", model.name),
                 None => format!("{} (AP unknown)", model.name),
             };
-            entries.push(Entry::new(Mark::Line, category(place), label));
+            entries.push(Entry::new(Mark::Model(place), category(place), label));
         }
         entries.push(Entry::new(Mark::Dashes, QUIET, format!("base rate ({:.1} %)", self.base_rate * 100.0)));
         entries

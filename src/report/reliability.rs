@@ -62,7 +62,7 @@ impl Drawing for ReliabilityDiagram {
             .models
             .iter()
             .enumerate()
-            .map(|(place, model)| Entry::new(Mark::Line, category(place), &model.name))
+            .map(|(place, model)| Entry::new(Mark::Model(place), category(place), &model.name))
             .collect();
         entries.push(Entry::new(Mark::Dashes, QUIET, "perfect reliability"));
         if let Some((_, rate)) = self.base_rate() {
@@ -114,7 +114,7 @@ impl ReliabilityDiagram {
         if let Some((_, rate)) = self.base_rate() {
             scene.line(&[panel.at(0.0, rate), panel.at(1.0, rate)], 2.0, AXIS);
         }
-        scene.dashed(panel.at(0.0, 0.0), panel.at(1.0, 1.0), 2.0, QUIET);
+        scene.dashed(&[panel.at(0.0, 0.0), panel.at(1.0, 1.0)], 2.0, QUIET);
         for (place, bin) in self.bins() {
             let (low, high) = wilson(bin.observed_frequency, bin.count);
             scene.line(
@@ -126,8 +126,7 @@ impl ReliabilityDiagram {
         for place in 0..self.models.len() {
             let points: Vec<_> =
                 self.sorted(place).iter().map(|bin| panel.at(bin.mean_forecast, bin.observed_frequency)).collect();
-            scene.line(&points, 2.5, category(place));
-            points.iter().for_each(|&point| scene.disc(point, 5.5, category(place)));
+            scene.marked_curve(place, &points, 5.5);
         }
         if self.bins().next().is_none() {
             scene.no_data(panel, "no data");
@@ -140,8 +139,7 @@ impl ReliabilityDiagram {
         for place in 0..self.models.len() {
             let points: Vec<_> =
                 self.sorted(place).iter().map(|bin| panel.at(bin.mean_forecast, bin.count as f64)).collect();
-            scene.line(&points, 2.5, category(place));
-            points.iter().for_each(|&point| scene.disc(point, 5.5, category(place)));
+            scene.marked_curve(place, &points, 5.5);
         }
         if self.bins().next().is_none() {
             scene.no_data(panel, "no data");

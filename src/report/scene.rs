@@ -60,6 +60,19 @@ impl Style {
     pub(super) fn fit(self, text: &str, room: f64) -> String {
         font::fit(text, self.size, self.weight, room)
     }
+
+    /// `text` broken between words into lines that fit into `room` pixels; a word that is longer is cut.
+    pub(super) fn wrap(self, text: &str, room: f64) -> Vec<String> {
+        let mut lines: Vec<String> = vec![];
+        for word in text.split_whitespace() {
+            let longer = lines.last().map(|line| format!("{line} {word}")).filter(|line| self.width(line) <= room);
+            match (longer, lines.last_mut()) {
+                (Some(longer), Some(line)) => *line = longer,
+                _ => lines.push(self.fit(word, room)),
+            }
+        }
+        lines
+    }
 }
 
 /// Which part of a text lies on the point it is drawn at.
@@ -96,18 +109,37 @@ impl Scene {
         self.shapes.push(Shape::Line { points: kept, width, colour });
     }
 
-    /// A straight dashed line.
-    pub(super) fn dashed(&mut self, from: Point, to: Point, width: f64, colour: Colour) {
+    /// A dashed line through points; the dashes go on around its corners.
+    pub(super) fn dashed(&mut self, points: &[Point], width: f64, colour: Colour) {
         const DASH: f64 = 9.0;
-        let length = distance(from, to);
-        let along = |distance: f64| {
-            let share = (distance / length).min(1.0);
-            (from.0 + share * (to.0 - from.0), from.1 + share * (to.1 - from.1))
-        };
-        let mut start = 0.0;
-        while start < length {
-            self.line(&[along(start), along(start + DASH)], width, colour);
-            start += DASH * 1.8;
+        const GAP: f64 = 0.8 * DASH;
+        let (mut dash, mut drawing, mut left) = (vec![], true, DASH);
+        for pair in points.windows(2) {
+            let (from, to) = (pair[0], pair[1]);
+            let length = distance(from, to);
+            let mut done = 0.0;
+            while done < length {
+                let end = (done + left).min(length);
+                let along = |distance: f64| {
+                    let share = distance / length;
+                    (from.0 + share * (to.0 - from.0), from.1 + share * (to.1 - from.1))
+                };
+                if drawing {
+                    dash.extend([along(done), along(end)]);
+                }
+                left -= end - done;
+                done = end;
+                if left < 1e-6 {
+                    if drawing {
+                        self.line(&std::mem::take(&mut dash), width, colour);
+                    }
+                    drawing = !drawing;
+                    left = if drawing { DASH } else { GAP };
+                }
+            }
+        }
+        if dash.len() > 1 {
+            self.line(&dash, width, colour);
         }
     }
 
@@ -212,11 +244,22 @@ mod tests {
     }
 
     #[test]
+    fn wrapped_lines_fit_and_keep_every_word() {
+        let text = "No history of this station  over the last week: its usual change is that of the network.";
+        let lines = STYLE.wrap(text, 300.0);
+        assert!(lines.len() > 2 && lines.iter().all(|line| STYLE.width(line) <= 300.0), "{lines:?}");
+        assert_eq!(lines.join(" "), text.replace("  ", " "));
+        assert!(STYLE.wrap(" ", 300.0).is_empty());
+        assert!(STYLE.wrap("anticonstitutionnellement", 100.0)[0].ends_with('…'));
+    }
+
+    #[test]
     fn a_dashed_line_stays_between_its_ends_and_one_of_no_length_is_nothing() {
         let mut scene = Scene::default();
-        scene.dashed((10.0, 10.0), (10.0, 10.0), 1.0, INK);
+        scene.dashed(&[(10.0, 10.0), (10.0, 10.0)], 1.0, INK);
         assert!(scene.shapes.is_empty());
-        scene.dashed((10.0, 10.0), (40.0, 50.0), 1.0, INK);
+        scene.dashed(&[(10.0, 10.0), (30.0, 10.0), (30.0, 50.0)], 1.0, INK);
+        assert_eq!(scene.shapes.len(), 4, "a dash and a gap are 16 pixels, also around the corner");
         assert!(scene.shapes.iter().all(|shape| matches!(shape, Shape::Line { points, .. }
             if points.iter().all(|point| (10.0..=40.0).contains(&point.0)))));
     }

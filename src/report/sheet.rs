@@ -15,6 +15,8 @@ pub(super) const BOTTOM: f64 = 935.0;
 const TITLE: Style = Style::new(36.0, Weight::Bold, INK);
 const SUBTITLE: Style = Style::new(22.0, Weight::Regular, QUIET);
 const SOURCE: Style = Style::new(18.0, Weight::Regular, QUIET);
+/// Notes below the panels.
+pub(super) const NOTE: Style = SOURCE;
 /// Headings of panels and titles of axes.
 pub(super) const HEADING: Style = Style::new(22.0, Weight::Bold, INK);
 pub(super) const LABEL: Style = Style::new(20.0, Weight::Regular, INK);
@@ -33,6 +35,8 @@ pub(super) enum Mark {
     Line,
     Dashes,
     Block,
+    /// The line and the mark of the model at this place.
+    Model(usize),
 }
 
 impl Entry {
@@ -88,8 +92,12 @@ impl Scene {
             let middle = y + ROW / 2.0;
             match mark {
                 Mark::Line => self.line(&[(x, middle), (x + MARK, middle)], 4.0, *colour),
-                Mark::Dashes => self.dashed((x, middle), (x + MARK, middle), 2.5, *colour),
+                Mark::Dashes => self.dashed(&[(x, middle), (x + MARK, middle)], 2.5, *colour),
                 Mark::Block => self.rectangle((x + 8.0, middle - 9.0), (x + MARK, middle + 9.0), *colour),
+                Mark::Model(place) => {
+                    self.curve(*place, &[(x, middle), (x + MARK, middle)]);
+                    self.mark(*place, (x + MARK / 2.0, middle), 6.0);
+                }
             }
             self.text_beside((x + MARK + 10.0, middle), Anchor::Start, LABEL, &label);
             x += width + GAP;

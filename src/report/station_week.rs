@@ -1,4 +1,5 @@
-//! One station over days: free docks above, bikes by type below, on one time axis in local time.
+//! One station over days: free docks above, bikes by type below, on one time axis in local time; and, where there is one,
+//! the forecast that was made for each moment.
 //!
 //! A line joins readings; where there is none for more than two hours it breaks.
 
@@ -7,7 +8,7 @@ use chrono_tz::Europe::Paris;
 use serde::{Deserialize, Serialize};
 
 use super::axis::{Axis, Spread, Tick, counted};
-use super::figure::{Drawing, MOST_DOCKS, check_in, check_known};
+use super::figure::{Drawing, HORIZONS, MOST_DOCKS, check_in, check_known, check_time};
 use super::palette::{AXIS, BLUE, Colour, GREEN, INK, QUIET, SKY, VERMILION};
 use super::scene::{Anchor, Point, Scene};
 use super::sheet::{Entry, HEADING, LEFT, Mark, Panel, RIGHT, crisp};
@@ -32,6 +33,12 @@ pub struct StationWeek {
     pub capacity: Option<f64>,
     /// The readings, in any order.
     pub points: Vec<StationPoint>,
+    /// P(full) as it was forecast, in any order; without any the figure has no panel for it.
+    #[serde(default)]
+    pub forecast: Vec<ForecastPoint>,
+    /// How long before its moment each forecast was made, in minutes.
+    #[serde(default)]
+    pub horizon_minutes: Option<f64>,
 }
 
 /// What one reading says.
@@ -47,6 +54,15 @@ pub struct StationPoint {
     pub ebike: Option<f64>,
 }
 
+/// The forecast for one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForecastPoint {
+    /// The moment that it is for, not the one when it was made.
+    pub time: DateTime<Utc>,
+    /// The probability that the station is full then.
+    pub p_full: f64,
+}
+
 impl Drawing for StationWeek {
     fn check(&self) -> Result<()> {
         check_known(self.capacity, 0.0..=MOST_DOCKS, format_args!("the capacity"))?;
@@ -54,14 +70,18 @@ impl Drawing for StationWeek {
             for (what, count) in [("docks", docks), ("mechanical", mechanical), ("ebike", ebike)] {
                 check_known(*count, 0.0..=MOST_DOCKS, format_args!("`{what}` at {time}"))?;
             }
-            // Far from the ends of the calendar, so that a day more or less is always a date.
-            check_in(time.timestamp() as f64, -9e10..=9e10, format_args!("the time {time} in seconds since 1970"))?;
+            check_time(*time)?;
         }
-        let times = || self.points.iter().map(|point| point.time);
-        if let (Some(first), Some(last)) = (times().min(), times().max())
-            && last - first > TimeDelta::days(MOST_DAYS)
+        check_known(self.horizon_minutes, HORIZONS, format_args!("`horizon_minutes`"))?;
+        for ForecastPoint { time, p_full } in &self.forecast {
+            check_in(*p_full, 0.0..=1.0, format_args!("`p_full` at {time}"))?;
+            check_time(*time)?;
+        }
+        let times = self.times();
+        if let (Some(first), Some(last)) = (times.first(), times.last())
+            && *last - *first > TimeDelta::days(MOST_DAYS)
         {
-            let days = (last - first).num_days();
+            let days = (*last - *first).num_days();
             return Err(Error::new(ErrorKind::Figure, format_args!("{days} days are too many for one figure"))
                 .way_out(format_args!("draw at most {MOST_DAYS}")));
         }
@@ -71,23 +91,39 @@ impl Drawing for StationWeek {
     fn scene(&self) -> Scene {
         let mut points = self.points.clone();
         points.sort_by_key(|point| point.time);
-        let days = LocalDays::over(&points);
+        let days = LocalDays::over(&self.times());
         let mut scene = Scene::sheet(&self.title, &self.subtitle(&days), &self.source);
 
         let highest = |count: fn(&StationPoint) -> Option<f64>| points.iter().filter_map(count).fold(4.0, f64::max);
         let top = self.capacity.unwrap_or(0.0).max(highest(|p| p.docks)).max(highest(StationPoint::bikes)) * 1.06;
-        let x = Axis::new(Spread::Linear, (0.0, days.second(days.to)), (LEFT + 60.0, RIGHT));
+        let left = LEFT + if self.forecast.is_empty() { 60.0 } else { 80.0 };
+        let x = Axis::new(Spread::Linear, (0.0, days.second(days.to)), (left, RIGHT));
         let panel = |from, to| Panel { x, y: Axis::new(Spread::Linear, (0.0, top), (from, to)) };
-        let (docks, bikes) = (panel(505.0, 190.0), panel(885.0, 600.0));
-
+        let (docks, bikes, lowest) = if self.forecast.is_empty() {
+            (panel(505.0, 190.0), panel(885.0, 600.0), panel(885.0, 600.0))
+        } else {
+            let chances = Panel { x, y: Axis::new(Spread::Linear, (0.0, 1.0), (885.0, 725.0)) };
+            (panel(385.0, 190.0), panel(640.0, 470.0), chances)
+        };
         self.draw_docks(&mut scene, &docks, &days, &points);
         self.draw_bikes(&mut scene, &bikes, &days, &points);
-        scene.x_labels(&bikes, &days.labels(x.to - x.from));
+        if !self.forecast.is_empty() {
+            self.draw_forecast(&mut scene, &lowest, &days, &points);
+        }
+        scene.x_labels(&lowest, &days.labels(x.to - x.from));
         scene
     }
 }
 
 impl StationWeek {
+    /// The times of the readings and of what was forecast, in order.
+    fn times(&self) -> Vec<DateTime<Utc>> {
+        let readings = self.points.iter().map(|point| point.time);
+        let mut times: Vec<_> = readings.chain(self.forecast.iter().map(|point| point.time)).collect();
+        times.sort_unstable();
+        times
+    }
+
     fn subtitle(&self, days: &LocalDays) -> String {
         let readings = counted(self.points.len(), "reading", "readings");
         match days.described() {
@@ -107,52 +143,59 @@ impl StationWeek {
         entries.push(Entry::new(Mark::Block, VERMILION, format!("no free dock{share}")));
         heading(scene, panel, "Free docks", &entries);
 
-        let full: Vec<(f64, f64)> =
-            runs(points, |point| point.docks.filter(|&docks| docks == 0.0).map(|docks| [docks; 2]))
-                .iter()
-                .map(|run| {
-                    widened(panel.x.at(days.second(run[0].0)), panel.x.at(days.second(run[run.len() - 1].0)), panel)
-                })
-                .collect();
-        for &(from, to) in &full {
-            scene.rectangle((from, panel.y.to), (to, panel.y.from), VERMILION.tint(0.2));
-        }
-        frame(scene, panel, days);
+        let full = shade_full(scene, panel, days, points);
+        frame(scene, panel, days, &dock_ticks(panel));
         if let Some(capacity) = self.capacity {
             let y = panel.y.at(capacity);
-            scene.dashed((panel.x.from, y), (panel.x.to, y), 2.0, QUIET);
+            scene.dashed(&[(panel.x.from, y), (panel.x.to, y)], 2.0, QUIET);
         }
-        let known = runs(points, |point| point.docks.map(|docks| [docks; 2]));
+        let known = runs(points.iter().map(|point| (point.time, point.docks.map(|docks| [docks; 2]))));
         for run in &known {
             stroke(scene, &line(run, panel, days, 0), INK);
         }
-        for &(from, to) in &full {
-            scene.rectangle((from, panel.y.from + 1.0), (to, panel.y.from + 11.0), VERMILION);
-        }
+        mark_full(scene, panel, &full);
         if known.is_empty() {
             scene.no_data(panel, "no data");
         }
     }
 
     fn draw_bikes(&self, scene: &mut Scene, panel: &Panel, days: &LocalDays, points: &[StationPoint]) {
-        let known = runs(points, |point| Some([point.mechanical?, point.bikes()?]));
+        let both = |point: &StationPoint| Some([point.mechanical?, point.bikes()?]);
+        let known = runs(points.iter().map(|point| (point.time, both(point))));
         let entries = [Entry::new(Mark::Block, GREEN, "mechanical"), Entry::new(Mark::Block, SKY, "electric, on top")];
         heading(scene, panel, "Bikes", &entries);
-        frame(scene, panel, days);
+        frame(scene, panel, days, &dock_ticks(panel));
         for run in &known {
             let (mechanical, bikes) = (line(run, panel, days, 0), line(run, panel, days, 1));
-            let ground = |line: &[Point]| {
-                [&[(line[0].0, panel.y.from)], line, &[(line[line.len() - 1].0, panel.y.from)]].concat()
-            };
             if run.len() > 1 {
-                scene.area(ground(&bikes), SKY.tint(0.75));
-                scene.area(ground(&mechanical), GREEN.tint(0.75));
+                scene.area(down_to_ground(&bikes, panel), SKY.tint(0.75));
+                scene.area(down_to_ground(&mechanical, panel), GREEN.tint(0.75));
             }
             stroke(scene, &bikes, BLUE);
         }
         if known.is_empty() {
             scene.no_data(panel, "no data");
         }
+    }
+
+    /// What was forecast for each moment, over the moments when no dock was free: good forecasts rise there.
+    fn draw_forecast(&self, scene: &mut Scene, panel: &Panel, days: &LocalDays, points: &[StationPoint]) {
+        let made = match self.horizon_minutes {
+            Some(minutes) => format!("forecast made {minutes} min before"),
+            None => "forecast made before".to_owned(),
+        };
+        let entries =
+            [Entry::new(Mark::Line, BLUE, made), Entry::new(Mark::Block, VERMILION, "then truly no free dock")];
+        heading(scene, panel, "P(full)", &entries);
+        let full = shade_full(scene, panel, days, points);
+        let percent = |value: f64, _| format!("{:.0} %", value * 100.0);
+        frame(scene, panel, days, &panel.y.round_ticks(2.0, percent));
+        let mut forecast = self.forecast.clone();
+        forecast.sort_by_key(|point| point.time);
+        for run in &runs(forecast.iter().map(|point| (point.time, Some([point.p_full; 2])))) {
+            stroke(scene, &line(run, panel, days, 0), BLUE);
+        }
+        mark_full(scene, panel, &full);
     }
 }
 
@@ -163,20 +206,20 @@ impl StationPoint {
 }
 
 /// Readings without a gap: times, each with two values.
-type Run = Vec<(DateTime<Utc>, [f64; 2])>;
+pub(super) type Run = Vec<(DateTime<Utc>, [f64; 2])>;
 
-/// Splits sorted points where `values` does not know them, and where the next one is too far away.
-fn runs(points: &[StationPoint], values: impl Fn(&StationPoint) -> Option<[f64; 2]>) -> Vec<Run> {
+/// Splits values in the order of time where they are unknown, and where the next one is too far away.
+pub(super) fn runs(values: impl IntoIterator<Item = (DateTime<Utc>, Option<[f64; 2]>)>) -> Vec<Run> {
     let mut runs: Vec<Run> = vec![];
     let mut last = None;
-    for point in points {
-        let joined = last.is_some_and(|last| point.time - last <= LONGEST_GAP);
-        last = values(point).map(|values| {
+    for (time, values) in values {
+        let joined = last.is_some_and(|last| time - last <= LONGEST_GAP);
+        last = values.map(|values| {
             match runs.last_mut().filter(|_| joined) {
-                Some(run) => run.push((point.time, values)),
-                None => runs.push(vec![(point.time, values)]),
+                Some(run) => run.push((time, values)),
+                None => runs.push(vec![(time, values)]),
             }
-            point.time
+            time
         });
     }
     runs
@@ -185,6 +228,32 @@ fn runs(points: &[StationPoint], values: impl Fn(&StationPoint) -> Option<[f64; 
 /// The line through one of a run's two values.
 fn line(run: &Run, panel: &Panel, days: &LocalDays, which: usize) -> Vec<Point> {
     run.iter().map(|(time, values)| panel.at(days.second(*time), values[which])).collect()
+}
+
+/// The area between a line and the panel's ground.
+fn down_to_ground(line: &[Point], panel: &Panel) -> Vec<Point> {
+    [&[(line[0].0, panel.y.from)], line, &[(line[line.len() - 1].0, panel.y.from)]].concat()
+}
+
+/// Shades the stretches without a free dock, and says where they are, in pixels.
+fn shade_full(scene: &mut Scene, panel: &Panel, days: &LocalDays, points: &[StationPoint]) -> Vec<(f64, f64)> {
+    let none_free = |point: &StationPoint| point.docks.filter(|&docks| docks == 0.0).map(|docks| [docks; 2]);
+    let pixel = |time| panel.x.at(days.second(time));
+    let full: Vec<(f64, f64)> = runs(points.iter().map(|point| (point.time, none_free(point))))
+        .iter()
+        .map(|run| widened(pixel(run[0].0), pixel(run[run.len() - 1].0), panel))
+        .collect();
+    for &(from, to) in &full {
+        scene.rectangle((from, panel.y.to), (to, panel.y.from), VERMILION.tint(0.2));
+    }
+    full
+}
+
+/// Marks these stretches below the panel's ground.
+fn mark_full(scene: &mut Scene, panel: &Panel, full: &[(f64, f64)]) {
+    for &(from, to) in full {
+        scene.rectangle((from, panel.y.from + 1.0), (to, panel.y.from + 11.0), VERMILION);
+    }
 }
 
 /// A stretch of the panel made wide enough to be seen.
@@ -210,7 +279,7 @@ fn percent(share: f64) -> String {
 }
 
 /// A line, or a dot where it would have no length.
-fn stroke(scene: &mut Scene, line: &[Point], colour: Colour) {
+pub(super) fn stroke(scene: &mut Scene, line: &[Point], colour: Colour) {
     if line[line.len() - 1].0 - line[0].0 < 2.0 {
         scene.disc(line[0], 3.5, colour);
     } else {
@@ -224,10 +293,15 @@ fn heading(scene: &mut Scene, panel: &Panel, title: &str, entries: &[Entry]) {
     scene.legend((LEFT + 160.0, y - 17.0), RIGHT, entries);
 }
 
-/// Grid, midnights and counts of one panel.
-fn frame(scene: &mut Scene, panel: &Panel, days: &LocalDays) {
+/// Whole numbers of docks or bikes.
+fn dock_ticks(panel: &Panel) -> Vec<Tick> {
     let whole = |value: f64, decimals: usize| if decimals == 0 { format!("{value:.0}") } else { String::new() };
-    scene.y_axis(panel, &panel.y.round_ticks(4.0, whole), "");
+    panel.y.round_ticks(4.0, whole)
+}
+
+/// Grid and midnights of one panel.
+fn frame(scene: &mut Scene, panel: &Panel, days: &LocalDays, ticks: &[Tick]) {
+    scene.y_axis(panel, ticks, "");
     for (midnight, _) in days.visible().into_iter().skip(1) {
         let x = crisp(panel.x.at(days.second(midnight)));
         scene.line(&[(x, panel.y.from), (x, panel.y.to)], 1.0, AXIS.tint(0.55));
@@ -244,17 +318,17 @@ struct LocalDays {
 }
 
 impl LocalDays {
-    /// From the first reading to the last; the whole day if these are close together.
-    fn over(sorted: &[StationPoint]) -> Self {
-        let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else {
+    /// From the first time to the last; the whole day if these are close together.
+    fn over(sorted: &[DateTime<Utc>]) -> Self {
+        let (Some(&first), Some(&last)) = (sorted.first(), sorted.last()) else {
             return Self { from: DateTime::UNIX_EPOCH, to: DateTime::UNIX_EPOCH + TimeDelta::days(7), dates: vec![] };
         };
-        let date = |point: &StationPoint| point.time.with_timezone(&Paris).date_naive();
+        let date = |time: DateTime<Utc>| time.with_timezone(&Paris).date_naive();
         let dates: Vec<NaiveDate> = date(first).iter_days().take_while(|&day| day <= date(last)).collect();
-        if last.time - first.time < TimeDelta::hours(6) {
+        if last - first < TimeDelta::hours(6) {
             Self { from: midnight(date(first)), to: midnight(date(last) + Days::new(1)), dates }
         } else {
-            Self { from: first.time, to: last.time, dates }
+            Self { from: first, to: last, dates }
         }
     }
 
@@ -331,13 +405,13 @@ mod tests {
             [(0, Some(3.0)), (60, Some(2.0)), (180, Some(0.0)), (301, Some(1.0)), (330, None), (340, Some(5.0))]
                 .map(|(minutes, docks)| point(minutes, docks));
         let lengths: Vec<usize> =
-            runs(&points, |point| point.docks.map(|docks| [docks; 2])).iter().map(Vec::len).collect();
+            runs(points.map(|point| (point.time, point.docks.map(|docks| [docks; 2])))).iter().map(Vec::len).collect();
         assert_eq!(lengths, [3, 1, 1]);
     }
 
     #[test]
     fn days_are_local_and_may_have_23_hours() {
-        let at = |time: &str| StationPoint { time: time.parse().unwrap(), ..point(0, None) };
+        let at = |time: &str| time.parse::<DateTime<Utc>>().unwrap();
         // 23:30 UTC on the 25th is 0:30 on the 26th in Paris, and in the night to the 27th the clocks go forward.
         let days = LocalDays::over(&[at("2022-03-25T23:30:00Z"), at("2022-03-27T23:30:00Z")]);
         assert_eq!(days.described().unwrap(), "Sat 26 Mar to Mon 28 Mar 2022");

@@ -32,7 +32,14 @@ fn week() -> StationWeek {
         source: "Simulated network, seed 1".into(),
         capacity: Some(23.0),
         points: (0..7 * 24).map(point).collect(),
+        forecast: vec![],
+        horizon_minutes: None,
     }
+}
+
+fn week_with_forecast() -> StationWeek {
+    let forecast = |hour: i64| ForecastPoint { time: at(60 * hour), p_full: (hour % 24) as f64 / 25.0 };
+    StationWeek { forecast: (0..7 * 24).map(forecast).collect(), horizon_minutes: Some(60.0), ..week() }
 }
 
 fn map() -> OccupancyMap {
@@ -89,13 +96,107 @@ fn zones() -> ZoneOccupancy {
 }
 
 fn scores() -> ModelScores {
-    let score = |name: &str, brier_skill| ModelScore { name: name.into(), brier: Some(0.015), brier_skill };
+    let score = |name: &str, brier_skill: Option<f64>| ModelScore {
+        name: name.into(),
+        brier: Some(0.015),
+        brier_skill,
+        low: brier_skill.map(|skill| skill - 0.02),
+        high: brier_skill.map(|skill| skill + 0.01),
+    };
     let models = vec![score("persistence", Some(-0.65)), score("logistic", Some(0.09)), score("tree", None)];
     ModelScores { title: "Skill".into(), source: "s".into(), reference: "calibrated persistence".into(), models }
 }
 
+const NINE: [&str; 9] = [
+    "persistence",
+    "calibrated persistence",
+    "climatology",
+    "logistic",
+    "tree",
+    "queue",
+    "boosted trees",
+    "blend",
+    "queue with neighbours",
+];
+
+fn by_horizon() -> SkillByHorizon {
+    let point = |place: usize, horizon_minutes: f64| {
+        let skill = 0.02 * place as f64 - 0.3 / (1.0 + place as f64) + horizon_minutes / 2000.0;
+        HorizonPoint { horizon_minutes, skill, low: Some(skill - 0.02), high: Some(skill + 0.02) }
+    };
+    let model = |(place, name): (usize, &str)| HorizonSkill {
+        name: name.into(),
+        points: [120.0, 15.0, 30.0, 60.0].map(|horizon| point(place, horizon)).to_vec(),
+    };
+    let models = NINE.into_iter().enumerate().map(model).collect();
+    SkillByHorizon { title: "Skill".into(), source: "s".into(), reference: NINE[1].into(), models }
+}
+
+fn by_hour() -> SkillByHour {
+    let share = |hour: u32| HourShare { hour, base_rate: (hour != 4).then(|| f64::from(hour) / 500.0), count: 8_000 };
+    let model = |(place, name): (usize, &str)| HourSkill {
+        name: name.into(),
+        skill: (0..24u32).map(|hour| (hour != 4).then(|| 0.01 * place as f64 - 0.04 / f64::from(hour + 1))).collect(),
+    };
+    SkillByHour {
+        title: "Skill".into(),
+        source: "s".into(),
+        reference: NINE[1].into(),
+        horizon_minutes: 60.0,
+        hours: (0..24).map(share).collect(),
+        models: NINE.into_iter().enumerate().map(model).collect(),
+    }
+}
+
+fn regret() -> RegretBars {
+    let models = NINE
+        .into_iter()
+        .zip([3.1, 0.4, 0.9, 0.05, 0.2, 0.013, 0.03, 0.01, -0.001])
+        .map(|(name, regret)| ModelRegret { name: name.into(), regret, brier: 0.014 * (1.0 + regret) });
+    RegretBars { title: "Regret".into(), source: "s".into(), models: models.collect(), optimal_brier: 0.014 }
+}
+
+fn forecast() -> StationForecast {
+    let step = |place: i32| ForecastStep {
+        minutes: f64::from(15 * place),
+        p_full: f64::from(place) / 9.0,
+        docks_low: Some(f64::from(8 - place)),
+        docks_median: Some(f64::from(9 - place)),
+        docks_high: Some(f64::from(9 + place)),
+    };
+    StationForecast {
+        title: "The coming two hours".into(),
+        station: "16107 Benjamin Godard - Victor Hugo".into(),
+        source: "s".into(),
+        made_at: at(0),
+        capacity: Some(35.0),
+        history: (0..24)
+            .map(|step| HistoryPoint { time: at(-10 * step), docks: Some(9.0 + step as f64 / 4.0) })
+            .collect(),
+        steps: (1..=8).map(step).collect(),
+        notes: vec![
+            "The feed has stood still for 25 minutes: the intervals are wider.".into(),
+            "No history of this station over the last week: its usual change at this hour is that of the network, \
+             and the neighbours within 500 metres stand in for it where they have a history of their own."
+                .into(),
+        ],
+    }
+}
+
 fn every_figure() -> Vec<Figure> {
-    vec![week().into(), map().into(), reliability().into(), precision_recall().into(), zones().into(), scores().into()]
+    vec![
+        week().into(),
+        week_with_forecast().into(),
+        map().into(),
+        reliability().into(),
+        precision_recall().into(),
+        zones().into(),
+        scores().into(),
+        by_horizon().into(),
+        by_hour().into(),
+        regret().into(),
+        forecast().into(),
+    ]
 }
 
 /// The same figures with nothing to show.
@@ -107,6 +208,10 @@ fn every_empty_figure() -> Vec<Figure> {
         PrecisionRecall { models: vec![], ..precision_recall() }.into(),
         ZoneOccupancy { zones: vec![], ..zones() }.into(),
         ModelScores { models: vec![], ..scores() }.into(),
+        SkillByHorizon { models: vec![], ..by_horizon() }.into(),
+        SkillByHour { models: vec![], hours: vec![], ..by_hour() }.into(),
+        RegretBars { models: vec![], ..regret() }.into(),
+        StationForecast { history: vec![], steps: vec![], notes: vec![], ..forecast() }.into(),
     ]
 }
 
@@ -181,6 +286,50 @@ fn a_struct_draws_what_the_figure_draws() {
 }
 
 #[test]
+fn a_figure_kept_before_there_were_forecasts_and_intervals_is_still_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("old.json");
+    let old = [
+        (Figure::from(week()), vec!["forecast", "horizon_minutes"]),
+        (
+            ModelScores {
+                models: vec![ModelScore { low: None, high: None, ..scores().models[0].clone() }],
+                ..scores()
+            }
+            .into(),
+            vec!["low", "high"],
+        ),
+    ];
+    for (figure, new) in old {
+        let mut json = serde_json::to_value(&figure).unwrap();
+        let parent = if json["figure"] == "model_scores" { &mut json["models"][0] } else { &mut json };
+        new.iter().for_each(|field| assert!(parent.as_object_mut().unwrap().remove(*field).is_some(), "{field}"));
+        write_json(&path, &json).unwrap();
+        assert_eq!(Figure::read_json(&path).unwrap(), figure);
+    }
+}
+
+#[test]
+fn the_truth_is_marked_where_the_forecast_is_drawn() {
+    let texts = |figure: StationWeek| -> Vec<String> {
+        Figure::from(figure).scene().unwrap().texts().into_iter().map(str::to_owned).collect()
+    };
+    let said = texts(week_with_forecast());
+    assert!(said.iter().any(|text| text == "P(full)") && said.iter().any(|text| text.contains("made 60 min before")));
+    assert!(!texts(week()).iter().any(|text| text.contains("P(full)")));
+}
+
+#[test]
+fn a_dozen_figures_make_a_page_under_three_megabytes() {
+    let figures = every_figure().into_iter().chain([map().into()]);
+    let figures = figures.map(|figure| PageFigure { caption: "c".into(), alt: "a".into(), figure }).collect::<Vec<_>>();
+    assert_eq!(figures.len(), 12);
+    let page = Page { sections: vec![Section { figures, ..Section::default() }], ..Page::default() };
+    let bytes = page.html().unwrap().len();
+    assert!(bytes < 1_000_000, "{bytes}");
+}
+
+#[test]
 fn errors_name_the_value_and_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("figure.png");
@@ -203,6 +352,26 @@ fn errors_name_the_value_and_the_file() {
     let error = many.draw(&path).unwrap_err();
     assert!(error.to_string().ends_with("13 models are too many for one figure; draw at most 12"), "{error}");
 
+    let mut hours = by_hour();
+    hours.models[2].skill.pop();
+    assert_eq!(hours.draw(&path).unwrap_err().message(), "`skill` of climatology has 23 hours, not 24");
+    let mut hours = by_hour();
+    hours.hours[3].hour = 24;
+    assert_eq!(hours.draw(&path).unwrap_err().message(), "`hour` is 24, not a number from 0 to 23");
+    hours.hours[3].hour = 7;
+    assert_eq!(hours.draw(&path).unwrap_err().message(), "hour 7 is there twice");
+
+    let mut horizons = by_horizon();
+    horizons.models[0].points[0].low = Some(0.9);
+    horizons.models[0].points[0].high = Some(0.25);
+    let message = "`low` of persistence at 120 min is 0.9, above its `high`, 0.25";
+    assert_eq!(horizons.draw(&path).unwrap_err().message(), message);
+
+    let mut sure = week_with_forecast();
+    sure.forecast[0].p_full = 1.5;
+    let message = "`p_full` at 2024-03-04 00:10:00 UTC is 1.5, not a number from 0 to 1";
+    assert_eq!(sure.draw(&path).unwrap_err().message(), message);
+
     let error = week().draw("week.gif").unwrap_err();
     assert_eq!(error.to_string(), "week.gif: a figure is written as PNG or SVG; end the file's name in .png or .svg");
     assert_eq!(error.exit_code(), 2);
@@ -224,8 +393,13 @@ fn any_figure() -> impl Strategy<Value = Figure> {
     let minutes = prop_oneof![60 => 0..120_000i64, 1 => -100_000_000_000..100_000_000_000i64];
     let point = (minutes, unknown_or_number(), unknown_or_number(), unknown_or_number())
         .prop_map(|(minutes, docks, mechanical, ebike)| StationPoint { time: at(minutes), docks, mechanical, ebike });
-    let week = (name(), unknown_or_number(), prop::collection::vec(point, 0..30))
-        .prop_map(|(title, capacity, points)| StationWeek { title, capacity, points, ..week() }.into());
+    let forecast_point =
+        (0..120_000i64, number()).prop_map(|(minutes, p_full)| ForecastPoint { time: at(minutes), p_full });
+    let forecasts = prop_oneof![Just(vec![]), prop::collection::vec(forecast_point, 0..9)];
+    let week = (name(), unknown_or_number(), prop::collection::vec(point, 0..30), forecasts, unknown_or_number())
+        .prop_map(|(title, capacity, points, forecast, horizon_minutes)| {
+            StationWeek { title, capacity, points, forecast, horizon_minutes, ..week() }.into()
+        });
     let station = (number(), number(), unknown_or_number(), unknown_or_number())
         .prop_map(|(lat, lon, occupancy, capacity)| MapStation { code: "1".into(), lat, lon, occupancy, capacity });
     let map = prop::collection::vec(station, 0..6).prop_map(|stations| OccupancyMap { stations, ..map() }.into());
@@ -250,14 +424,87 @@ fn any_figure() -> impl Strategy<Value = Figure> {
         stations,
     });
     let zones = prop::collection::vec(zone, 0..40).prop_map(|zones| ZoneOccupancy { zones, ..self::zones() }.into());
-    let score = (name(), unknown_or_number(), unknown_or_number()).prop_map(|(name, brier, skill)| ModelScore {
-        name,
-        brier,
-        brier_skill: skill.map(|skill| -skill),
-    });
+    let interval = || {
+        prop::option::weighted(0.6, (number(), number())).prop_map(|ends| {
+            let (low, high) = ends.map(|(a, b)| (1.0 - a.max(b), 1.0 - a.min(b))).unzip();
+            (low, high)
+        })
+    };
+    let score =
+        (name(), unknown_or_number(), unknown_or_number(), interval()).prop_map(|(name, brier, skill, (low, high))| {
+            ModelScore { name, brier, brier_skill: skill.map(|skill| -skill), low, high }
+        });
     let scores = (name(), prop::collection::vec(score, 0..9))
         .prop_map(|(reference, models)| ModelScores { reference, models, ..scores() }.into());
-    prop_oneof![week, map, reliability, precision_recall, zones, scores]
+    prop_oneof![
+        week,
+        map,
+        reliability,
+        precision_recall,
+        zones,
+        scores,
+        any_skill_by_horizon(name(), interval()),
+        any_skill_by_hour(name()),
+        any_regret(name()),
+        any_forecast(name())
+    ]
+}
+
+fn any_skill_by_horizon(
+    name: impl Strategy<Value = String> + Clone,
+    interval: impl Strategy<Value = (Option<f64>, Option<f64>)>,
+) -> impl Strategy<Value = Figure> {
+    let horizon =
+        prop_oneof![20 => prop::sample::select(vec![15.0, 30.0, 60.0, 120.0]), 1 => 0.0..10_080.0f64, 1 => number()];
+    let point = (horizon, number(), interval).prop_map(|(horizon_minutes, skill, (low, high))| HorizonPoint {
+        horizon_minutes,
+        skill: 1.0 - skill,
+        low,
+        high,
+    });
+    let model =
+        (name.clone(), prop::collection::vec(point, 0..6)).prop_map(|(name, points)| HorizonSkill { name, points });
+    (name, prop::collection::vec(model, 0..13))
+        .prop_map(|(reference, models)| SkillByHorizon { reference, models, ..by_horizon() }.into())
+}
+
+fn any_skill_by_hour(name: impl Strategy<Value = String> + Clone) -> impl Strategy<Value = Figure> {
+    let hours = prop::collection::vec((unknown_or_number(), any::<u64>()), 0..=24).prop_map(|hours| {
+        let share = |(hour, (base_rate, count))| HourShare { hour, base_rate, count };
+        (0..).zip(hours).map(share).collect::<Vec<_>>()
+    });
+    let skill = prop::collection::vec(unknown_or_number().prop_map(|skill| skill.map(|skill| 0.5 - skill)), 24);
+    let model = (name.clone(), skill).prop_map(|(name, skill)| HourSkill { name, skill });
+    (name, number(), hours, prop::collection::vec(model, 0..13)).prop_map(
+        |(reference, horizon_minutes, hours, models)| {
+            SkillByHour { reference, horizon_minutes, hours, models, ..by_hour() }.into()
+        },
+    )
+}
+
+fn any_regret(name: impl Strategy<Value = String>) -> impl Strategy<Value = Figure> {
+    let model = (name, number(), number()).prop_map(|(name, regret, brier)| ModelRegret { name, regret, brier });
+    (number(), prop::collection::vec(model, 0..30))
+        .prop_map(|(optimal_brier, models)| RegretBars { models, optimal_brier, ..regret() }.into())
+}
+
+fn any_forecast(name: impl Strategy<Value = String> + Clone) -> impl Strategy<Value = Figure> {
+    let point =
+        (-2_000..200i64, unknown_or_number()).prop_map(|(minutes, docks)| HistoryPoint { time: at(minutes), docks });
+    let docks = prop::option::weighted(0.8, (number(), number(), number()));
+    let step = (0.0..300.0f64, number(), docks).prop_map(|(minutes, p_full, docks)| {
+        let mut sorted = docks.map(|(a, b, c)| [a, b, c]);
+        sorted.iter_mut().for_each(|docks| docks.sort_by(f64::total_cmp));
+        let [docks_low, docks_median, docks_high] = [0, 1, 2].map(|place| sorted.map(|docks| docks[place]));
+        ForecastStep { minutes, p_full, docks_low, docks_median, docks_high }
+    });
+    let history = prop::collection::vec(point, 0..20);
+    let steps = prop::collection::vec(step, 0..26);
+    (name.clone(), unknown_or_number(), history, steps, prop::collection::vec(name, 0..4)).prop_map(
+        |(station, capacity, history, steps, notes)| {
+            StationForecast { station, capacity, history, steps, notes, ..forecast() }.into()
+        },
+    )
 }
 
 proptest! {
