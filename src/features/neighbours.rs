@@ -71,6 +71,18 @@ impl Neighbours {
         Self { nearest: nearest.collect() }
     }
 
+    /// The share of a station's neighbours that are full, as known at `time`, by their weights; 0 without any.
+    pub(super) fn full_share(&self, history: &History, station: usize, time: i64) -> f64 {
+        let known = self.nearest[station].iter().filter_map(|&(other, weight)| {
+            let there = &history.stations()[other];
+            Some((weight, there.docks()[heard_of(there, time)?] == 0))
+        });
+        let (full, all) = known.take(COUNT).fold((0.0, 0.0), |(full, all), (weight, is_full)| {
+            (if is_full { full + weight } else { full }, all + weight)
+        });
+        if all > 0.0 { full / all } else { 0.0 }
+    }
+
     /// The values of the columns at one origin of a station; unknown without neighbours.
     pub(super) fn values(
         &self,
@@ -82,7 +94,7 @@ impl Neighbours {
         let time = context.past.time();
         let seen = self.nearest[station].iter().filter_map(|&(other, weight)| {
             let there = &history.stations()[other];
-            let reading = there.newest_at(time).filter(|&reading| time - there.times()[reading] <= SILENT)?;
+            let reading = heard_of(there, time)?;
             let (docks, bikes) = (f64::from(there.docks()[reading]), f64::from(there.bikes()[reading]));
             let usual = table.get(other, reading).map_or(0.0, |usual| usual.change);
             let slope = there.past(reading).and_then(|past| past.slope_within(SLOPE)).unwrap_or(0.0);
@@ -102,6 +114,11 @@ impl Neighbours {
         let [docks, expected, full, share, slope] = sums.map(|sum| sum / weights);
         [docks, expected, full, share, slope, least, weights]
     }
+}
+
+/// The newest reading of a station at `time`, unless it is too old.
+fn heard_of(station: &StationHistory, time: i64) -> Option<usize> {
+    station.newest_at(time).filter(|&reading| time - station.times()[reading] <= SILENT)
 }
 
 /// How far back the slope of a neighbour looks, seconds.
