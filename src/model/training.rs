@@ -1,5 +1,7 @@
 //! What a training is asked for, and what it answers.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +117,11 @@ pub struct Training {
     /// Every row of the test span with every model's forecast.
     #[serde(skip)]
     pub tested: Tested,
+    /// How long each step took, in their order: `history`, `labels`, and of the fit on the whole training span `flows`,
+    /// `features of the training rows`, `fit MODEL`, `features of the test rows` and `predict MODEL`. Flows that an
+    /// earlier horizon fitted take no time again.
+    #[serde(skip)]
+    pub timings: Vec<(String, Duration)>,
 }
 
 /// The weight of one model in a blend.

@@ -21,6 +21,7 @@ mod axis;
 mod bars;
 mod figure;
 mod font;
+mod labelled;
 mod occupancy_map;
 mod page;
 mod palette;
@@ -42,6 +43,7 @@ mod tests;
 
 pub use bars::{ModelScore, ModelScores, Zone, ZoneOccupancy};
 pub use figure::Figure;
+pub use labelled::{TableKind, write_labelled_rows};
 pub use occupancy_map::{MapStation, OccupancyMap};
 pub use page::{Page, PageFigure, PageTable, Section};
 pub use precision_recall::{PrecisionRecall, PrecisionRecallCurve};
