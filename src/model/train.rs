@@ -51,8 +51,11 @@ struct Trainer<'a> {
     history: History,
     data: (DateTime<Utc>, DateTime<Utc>),
     /// The flows by the readings before a time, as they were asked for.
-    flows: RefCell<Vec<(i64, Rc<(Flows, DailyFlows)>)>>,
+    flows: RefCell<Vec<FlowsBefore>>,
 }
+
+/// Seconds since 1970, and the flows by the readings before.
+type FlowsBefore = (i64, Rc<(Flows, DailyFlows)>);
 
 impl<'a> Trainer<'a> {
     fn new(readings: &'a [StationStatus]) -> Result<Self> {
