@@ -30,6 +30,9 @@ mod with {
 
     type Told<T> = std::result::Result<T, HessboostError>;
 
+    /// What is learned from a number of free docks.
+    type Label = fn(u32) -> f32;
+
     /// Trees of each run, and how much of its advice each is followed.
     const TREES: Growth = Growth { rounds: 400, eta: 0.03 };
     /// The same for the models whose forecasts are columns.
@@ -129,7 +132,7 @@ mod with {
     }
 
     /// What the first models learn to tell, from the free docks at the target.
-    fn hint_targets() -> [(Objective, fn(u32) -> f32); 3] {
+    fn hint_targets() -> [(Objective, Label); 3] {
         let whether = || Objective::BinaryLogistic(RegLoss::default());
         [
             (Objective::SquaredError(RegLoss::default()), |docks| docks.min(MANY) as f32),

@@ -54,8 +54,11 @@ pub(super) struct Trainer<'a> {
     /// What the history took.
     watch: Stopwatch,
     /// The flows by the readings before a time, as they were asked for.
-    flows: RefCell<Vec<(i64, Rc<(Flows, DailyFlows)>)>>,
+    flows: RefCell<Vec<FlowsBefore>>,
 }
+
+/// Seconds since 1970, and the flows by the readings before.
+type FlowsBefore = (i64, Rc<(Flows, DailyFlows)>);
 
 impl<'a> Trainer<'a> {
     pub(super) fn new(readings: &'a [StationStatus]) -> Result<Self> {
