@@ -12,6 +12,7 @@ mod card;
 mod count;
 mod curves;
 mod evaluation;
+mod experiment;
 mod fitted;
 mod logistic;
 mod metrics;
@@ -30,6 +31,10 @@ pub use bootstrap::Interval;
 pub use count::{CountPersistence, CountScorer, CountScores, count_mean, count_quantile};
 pub use curves::{PrecisionRecallPoint, ReliabilityBin};
 pub use evaluation::{Evaluation, Intervals, Judged, ModelEvaluation, Part, PartScore, Sharpness, StationGroup};
+pub use experiment::{
+    ChosenScores, Experiment, ExperimentData, ExperimentSettings, Fold, ForecastAdvice, HorizonResult,
+    SimulationSettings, Span, SplitSettings, TestedPrediction, run_experiment,
+};
 pub use metrics::{Scores, precision_recall, reliability};
 pub use name::ModelName;
 pub use paired::PairedTest;

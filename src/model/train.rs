@@ -24,7 +24,7 @@ use crate::features::{
 use crate::station::StationStatus;
 
 /// The seed of the bootstrap: the same scores have the same intervals.
-const SEED: u64 = 1;
+pub(super) const SEED: u64 = 1;
 
 /// Trains and judges. `progress` is told each step in a line.
 ///
@@ -46,16 +46,16 @@ pub fn train_each(
 }
 
 /// A history made ready to train on.
-struct Trainer<'a> {
+pub(super) struct Trainer<'a> {
     readings: &'a [StationStatus],
-    history: History,
-    data: (DateTime<Utc>, DateTime<Utc>),
+    pub(super) history: History,
+    pub(super) data: (DateTime<Utc>, DateTime<Utc>),
     /// The flows by the readings before a time, as they were asked for.
     flows: RefCell<Vec<(i64, Rc<(Flows, DailyFlows)>)>>,
 }
 
 impl<'a> Trainer<'a> {
-    fn new(readings: &'a [StationStatus]) -> Result<Self> {
+    pub(super) fn new(readings: &'a [StationStatus]) -> Result<Self> {
         let history = History::new(readings);
         let Some(data) = history.span() else {
             return Err(Error::new(
@@ -78,7 +78,7 @@ impl<'a> Trainer<'a> {
         flows
     }
 
-    fn train(&self, settings: &TrainSettings, progress: &mut dyn FnMut(&str)) -> Result<Training> {
+    pub(super) fn train(&self, settings: &TrainSettings, progress: &mut dyn FnMut(&str)) -> Result<Training> {
         let (history, data) = (&self.history, self.data);
         let target = settings.target()?;
         let split = ChronologicalSplit::new(data, settings.split, target)?;
@@ -101,7 +101,7 @@ impl<'a> Trainer<'a> {
         let parts = Parts::new(&examples, &split, settings.test_until, alone)?;
         progress("fitting the flows of each station");
         let span = Span { history, target, alone, flows: &self.flows(split.validation_from()) };
-        let validated = validate(&span, &parts, settings.model, &mut notes, progress);
+        let validated = validate(&span, &parts, settings, &mut notes, progress);
         let preferred = prefer(&validated, settings.model, &mut notes);
 
         progress(&format!("fitting on {} origins of the whole training span", span.own(&parts.train).count()));
@@ -325,7 +325,7 @@ impl Validated {
 fn validate(
     span: &Span<'_>,
     parts: &Parts,
-    asked: Option<ModelName>,
+    settings: &TrainSettings,
     notes: &mut Vec<String>,
     progress: &mut dyn FnMut(&str),
 ) -> Validated {
@@ -341,9 +341,11 @@ fn validate(
     let mut forecasts = Vec::new();
     let mut tuned = Vec::new();
     // Calibrated persistence is always there: skill is measured against it. A blend needs all the others.
-    let wanted = |name: &ModelName| match asked {
+    let wanted = |name: &ModelName| match settings.model {
+        _ if *name == ModelName::Calibrated => true,
+        None if !settings.among.is_empty() => settings.among.contains(name),
         None | Some(ModelName::Blend) => name.is_built_in(),
-        Some(asked) => asked == *name || *name == ModelName::Calibrated,
+        Some(asked) => asked == *name,
     };
     for name in ModelName::ALL.into_iter().filter(|name| wanted(name) && *name != ModelName::Blend) {
         match Fitted::tune(name, outcomes.rows(&matrix), came.rows(&later)) {
