@@ -19,6 +19,7 @@
 
 mod axis;
 mod bars;
+mod experiment;
 mod figure;
 mod font;
 mod occupancy_map;
@@ -41,6 +42,9 @@ mod svg;
 mod tests;
 
 pub use bars::{ModelScore, ModelScores, Zone, ZoneOccupancy};
+pub use experiment::{
+    FoundExperiment, NamedFigure, experiment_figures, experiment_page, experiments_page, main_figures,
+};
 pub use figure::Figure;
 pub use occupancy_map::{MapStation, OccupancyMap};
 pub use page::{Page, PageFigure, PageTable, Section};

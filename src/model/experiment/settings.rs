@@ -76,7 +76,7 @@ pub struct SimulationSettings {
 pub struct SplitSettings {
     /// The first split; `None` for `test_days` before the end of the data, or without those the last quarter of its time.
     pub first: Option<DateTime<Utc>>,
-    /// How many days at the end are tested on.
+    /// How many days (UTC) at the end are tested on, that of the last reading being one of them.
     pub test_days: Option<NonZeroU32>,
     /// From one split to the next; `None` for folds of equal length up to the end.
     pub step: Option<Span>,
@@ -142,8 +142,9 @@ impl SplitSettings {
     /// From when, and until when, each fold tests, on data that span `data`; the last until the data end.
     pub(super) fn folds(&self, data: (DateTime<Utc>, DateTime<Utc>)) -> Vec<(DateTime<Utc>, Option<DateTime<Utc>>)> {
         let (start, end) = data;
-        let tested = self.test_days.map_or((end - start) / 4, |days| TimeDelta::days(i64::from(days.get())));
-        let first = self.first.unwrap_or(end - tested);
+        let midnight = DateTime::from_timestamp(end.timestamp().div_euclid(DAY) * DAY, 0).unwrap_or(end);
+        let days = |days: NonZeroU32| midnight - TimeDelta::days(i64::from(days.get()) - 1);
+        let first = self.first.or(self.test_days.map(days)).unwrap_or(end - (end - start) / 4);
         let folds = i32::try_from(self.folds.get()).unwrap_or(i32::MAX);
         let step = self.step.map_or((end - first) / folds, Span::get);
         let at = |fold: i32| first + step * fold;
@@ -202,8 +203,10 @@ impl From<Span> for String {
     }
 }
 
+/// Seconds of a day.
+const DAY: i64 = 86_400;
 /// Seconds of each unit, the largest first.
-const UNITS: [(i64, char); 4] = [(86_400, 'd'), (3600, 'h'), (60, 'm'), (1, 's')];
+const UNITS: [(i64, char); 4] = [(DAY, 'd'), (3600, 'h'), (60, 'm'), (1, 's')];
 
 fn no_span(text: &str) -> Error {
     Error::new(ErrorKind::Usage, format_args!("`{text}` is not a length of time")).way_out("write 90s, 15m, 2h or 3d")
@@ -352,10 +355,12 @@ mod tests {
 
     #[test]
     fn folds_follow_on_one_another_to_the_end() {
-        let at = |day: i64| DateTime::from_timestamp(day * 86_400, 0).unwrap();
+        let at = |day: i64| DateTime::from_timestamp(day * DAY, 0).unwrap();
         let split = |split: &str| toml::from_str::<SplitSettings>(split).unwrap().folds((at(0), at(20)));
         assert_eq!(split(""), [(at(15), None)]);
-        assert_eq!(split("test_days = 6\nfolds = 2"), [(at(14), Some(at(17))), (at(17), None)]);
+        assert_eq!(split("test_days = 5\nstep = \"2d\"\nfolds = 2"), [(at(16), Some(at(18))), (at(18), None)]);
+        let equal = split("test_days = 5\nfolds = 2");
+        assert_eq!(equal, [(at(16), Some(at(18))), (at(18), None)]);
         let three = split("first = \"1970-01-11T00:00:00Z\"\nstep = \"3d\"\nfolds = 3");
         assert_eq!(three, [(at(10), Some(at(13))), (at(13), Some(at(16))), (at(16), None)]);
     }
