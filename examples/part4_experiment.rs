@@ -197,7 +197,7 @@ fn index(reports: &Path) -> Result<()> {
 fn print(result: &Experiment) -> Result<()> {
     for horizon in &result.horizons {
         let Some(evaluation) = &horizon.evaluation else {
-            common::print(format_args!("\n{} min ahead: no label could be had", horizon.minutes()))?;
+            common::print(format_args!("\n{} min ahead: no fold could be trained", horizon.minutes()))?;
             horizon.notes.iter().try_for_each(|note| common::print(format_args!("  {note}")))?;
             continue;
         };

@@ -211,7 +211,7 @@ fn findings(experiment: &Experiment) -> Vec<String> {
     for horizon in &experiment.horizons {
         let ahead = minutes_ahead(horizon);
         let Some((chosen, evaluation)) = horizon.chosen.as_ref().zip(horizon.evaluation.as_ref()) else {
-            findings.push(format!("{ahead} ahead: no label could be had."));
+            findings.push(format!("{ahead} ahead: no fold could be trained."));
             continue;
         };
         let Some(value) = chosen.scores.brier_skill else {
@@ -281,7 +281,7 @@ mod tests {
         let html = experiment_page(&experiment, &figures, "cargo run --x <y>").html().unwrap();
         for held in [
             "<title>A &lt;small&gt; network</title>",
-            "10 min ahead: no label could be had.",
+            "10 min ahead: no fold could be trained.",
             "No fold could be trained at this horizon; the notes say why.",
             "10 min, fold 1 of 1 could not be trained: no origin in the",
             "<p>cargo run --x &lt;y&gt;</p>",
