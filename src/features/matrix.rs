@@ -79,10 +79,13 @@ impl Matrix {
         flows: &DailyFlows,
         target: Target,
     ) -> (Self, Rates) {
-        let (rates, table) = Rates::fit(history, examples, target);
+        let (mut rates, table) = Rates::fit(history, examples, target);
+        let neighbours = Neighbours::new(history);
+        rates.diversion = queue::fit_diversion(history, &neighbours, examples, flows, target);
         let own = examples.iter().filter(|example| only.is_none_or(|only| only == example.station));
         let rows: Vec<_> = own.map(|example| (example.station, example.reading)).collect();
-        (Self::build(history, &rows, &table, FlowsOf::Training(flows), target), rates)
+        let flows = FlowsOf::Training(flows);
+        (Self::build(history, &rows, &table, flows, rates.diversion, &neighbours, target), rates)
     }
 
     /// The features of the origins (place of the station in the history, place among its readings), with rates and flows
@@ -94,7 +97,8 @@ impl Matrix {
         let origins: Vec<_> = origins.iter().filter(exists).copied().collect();
         let first = origins.iter().map(|&(station, reading)| history.stations()[station].times()[reading]).min();
         let table = rates.table(history, target, first.unwrap_or(0) - neighbours::SILENT);
-        Self::build(history, &origins, &table, FlowsOf::Use(flows), target)
+        let neighbours = Neighbours::new(history);
+        Self::build(history, &origins, &table, FlowsOf::Use(flows), rates.diversion, &neighbours, target)
     }
 
     /// Number of rows.
@@ -112,12 +116,13 @@ impl Matrix {
         rows: &[(usize, usize)],
         table: &UsualTable,
         flows: FlowsOf<'_>,
+        diversion: f64,
+        neighbours: &Neighbours,
         target: Target,
     ) -> Self {
-        let neighbours = Neighbours::new(history);
         // Two halves, each on a processor of its own; a row does not depend on the others.
         let (first, second) = rows.split_at(rows.len() / 2);
-        let half = |rows: &[(usize, usize)]| Half::build(history, rows, table, flows, &neighbours, target);
+        let half = |rows: &[(usize, usize)]| Half::build(history, rows, table, flows, diversion, neighbours, target);
         let (mut first, second) = std::thread::scope(|scope| {
             let other = scope.spawn(|| half(second));
             let first = half(first);
@@ -152,12 +157,13 @@ impl Half {
         rows: &[(usize, usize)],
         table: &UsualTable,
         flows: FlowsOf<'_>,
+        diversion: f64,
         neighbours: &Neighbours,
         target: Target,
     ) -> Self {
         let mut half = Self::default();
         half.values.reserve(rows.len() * columns().len());
-        let mut queues = Queues::new(flows);
+        let mut queues = Queues::new(flows, diversion);
         for &(place, reading) in rows {
             let station = &history.stations()[place];
             let Some(past) = station.past(reading) else { continue };
@@ -166,7 +172,7 @@ impl Half {
             half.values.extend(calendar::values(&context));
             half.values.extend(usual::values(&context));
             half.values.extend(memory::values(&context));
-            let docks_then = queues.docks_then(place, station, &context);
+            let docks_then = queues.docks_then(history, neighbours, place, &context);
             half.values.extend(queue::values(docks_then));
             half.queue_full.push(docks_then.first().copied().unwrap_or(0.0));
             half.values.extend(neighbours.values(history, table, place, &context));
@@ -219,7 +225,7 @@ mod tests {
 
     #[test]
     fn values_are_those_of_the_formulas() {
-        // 1970-01-01 was a Thursday; 06:00 UTC is 07:00 in Paris.
+        // 1970-01-01 was New Year; 06:00 UTC is 07:00 in Paris.
         let history = History::new(&readings("1", &[(14_400, 0), (18_000, 4), (21_600, 1)]));
         let matrix = Matrix::of(&history, &[(0, 2)], &Rates::default(), &flows(&history), HOUR);
         let value = |name: &str| {
@@ -228,13 +234,13 @@ mod tests {
         };
         assert_eq!((value("full_now"), value("at_most_1_dock"), value("free_share")), (0.0, 1.0, 0.05));
         assert_eq!((value("log_docks"), value("log_bikes")), (2f64.ln(), 20f64.ln()));
-        assert_eq!((value("capacity"), value("out_of_order"), value("day_off")), (20.0, 0.0, 0.0));
+        assert_eq!((value("capacity"), value("out_of_order"), value("day_off")), (20.0, 0.0, 1.0));
         assert!((value("sin_day") - (std::f64::consts::TAU * 7.0 / 24.0).sin()).abs() < 1e-12);
         assert_eq!((value("change_before"), value("expected_docks")), (-3.0, 2.0));
         assert_eq!(value("logit_full_last_day"), logit(1.0 / 4.0));
         assert_eq!(value("logit_full_last_week"), logit(1.0 / 8.0));
         assert_eq!(value("log_usual_move"), 0.1f64.ln());
-        assert_eq!((value("slope"), value("hour"), value("weekday")), (0.5, 7.0, 3.0));
+        assert_eq!((value("slope"), value("hour"), value("weekday")), (0.5, 7.0, 6.0));
         assert_eq!((value("change_two_before"), value("near_weight")), (1.0, 0.0));
         assert!(["docks_yesterday", "near_docks", "electric_share"].iter().all(|name| value(name).is_nan()));
     }

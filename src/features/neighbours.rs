@@ -18,6 +18,8 @@ const CANDIDATES: usize = 20;
 const REACH: f64 = 350.0;
 /// No station further away is a neighbour, metres.
 const FARTHEST: f64 = 3_000.0;
+/// Metres in a degree of latitude, a little less than there are.
+const METRES_PER_DEGREE: f64 = 111_000.0;
 /// A neighbour that has been silent for longer is not looked at, seconds.
 pub(super) const SILENT: i64 = 3 * 3600;
 /// More free docks than this count as so many: they say nothing more about filling up.
@@ -61,7 +63,10 @@ impl Neighbours {
             let Some(position) = position else { return Vec::new() };
             let others = positions.iter().enumerate().filter(|&(other, _)| other != own);
             let mut near: Vec<_> = others
-                .filter_map(|(other, there)| Some((other, metres_between(*position, (*there)?))))
+                .filter_map(|(other, there)| Some((other, (*there)?)))
+                // Most are far, which the latitude alone tells sooner than the distance.
+                .filter(|(_, there)| (there.0 - position.0).abs() <= FARTHEST / METRES_PER_DEGREE)
+                .map(|(other, there)| (other, metres_between(*position, there)))
                 .filter(|&(_, metres)| metres <= FARTHEST)
                 .collect();
             near.sort_by(|a, b| a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal));
@@ -69,6 +74,18 @@ impl Neighbours {
             near.into_iter().map(|(other, metres)| (other, (-metres / REACH).exp())).collect()
         });
         Self { nearest: nearest.collect() }
+    }
+
+    /// The share of a station's neighbours that are full, as known at `time`, by their weights; 0 without any.
+    pub(super) fn full_share(&self, history: &History, station: usize, time: i64) -> f64 {
+        let known = self.nearest[station].iter().filter_map(|&(other, weight)| {
+            let there = &history.stations()[other];
+            Some((weight, there.docks()[heard_of(there, time)?] == 0))
+        });
+        let (full, all) = known.take(COUNT).fold((0.0, 0.0), |(full, all), (weight, is_full)| {
+            (if is_full { full + weight } else { full }, all + weight)
+        });
+        if all > 0.0 { full / all } else { 0.0 }
     }
 
     /// The values of the columns at one origin of a station; unknown without neighbours.
@@ -82,7 +99,7 @@ impl Neighbours {
         let time = context.past.time();
         let seen = self.nearest[station].iter().filter_map(|&(other, weight)| {
             let there = &history.stations()[other];
-            let reading = there.newest_at(time).filter(|&reading| time - there.times()[reading] <= SILENT)?;
+            let reading = heard_of(there, time)?;
             let (docks, bikes) = (f64::from(there.docks()[reading]), f64::from(there.bikes()[reading]));
             let usual = table.get(other, reading).map_or(0.0, |usual| usual.change);
             let slope = there.past(reading).and_then(|past| past.slope_within(SLOPE)).unwrap_or(0.0);
@@ -102,6 +119,11 @@ impl Neighbours {
         let [docks, expected, full, share, slope] = sums.map(|sum| sum / weights);
         [docks, expected, full, share, slope, least, weights]
     }
+}
+
+/// The newest reading of a station at `time`, unless it is too old.
+fn heard_of(station: &StationHistory, time: i64) -> Option<usize> {
+    station.newest_at(time).filter(|&reading| time - station.times()[reading] <= SILENT)
 }
 
 /// How far back the slope of a neighbour looks, seconds.

@@ -31,6 +31,8 @@ pub struct Rates {
     absolute_change: Tally,
     /// Rows from here on are not in the tallies, seconds since 1970.
     until: i64,
+    /// By how much of itself a station's rate of returns rises when all stations around it are full.
+    pub(super) diversion: f64,
     stations: BTreeMap<StationCode, StationRates>,
 }
 

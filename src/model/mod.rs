@@ -1,7 +1,9 @@
 //! Part 4: baselines, classifiers, the chronological split, the metrics, save and load.
 //!
 //! [`train`] does it all once: it labels a history, splits it by time, fits every [`ModelName`], lets the end of the
-//! training span choose, and scores on what comes after. A [`SavedModel`] forecasts alone.
+//! training span choose, and scores on what comes after, with intervals and tests between the models ([`Evaluation`]).
+//! A [`SavedModel`] forecasts alone, for the horizons it has learned. Where the truth is known, [`Regret`] measures how far a
+//! forecast is from it.
 
 mod advice;
 mod baseline;

@@ -344,7 +344,7 @@ mod tests {
             |model: &SavedModel, minutes| model.forecast(&network(), TimeDelta::minutes(minutes)).unwrap()[0].p_full;
         let (one, two, between) = (at(&joined, 60), at(&joined, 120), at(&joined, 90));
         assert_eq!((one, two), (at(&apart[1], 60), at(&apart[0], 120)));
-        assert!(one.min(two) <= between && between <= one.max(two), "{one} {between} {two}");
+        assert!((one.min(two)..=one.max(two) + 1e-12).contains(&between), "{one} {between} {two}");
         let error = joined.forecast(&network(), TimeDelta::minutes(30)).unwrap_err();
         assert_eq!(
             error.to_string(),

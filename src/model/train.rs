@@ -51,8 +51,11 @@ pub(super) struct Trainer<'a> {
     pub(super) history: History,
     pub(super) data: (DateTime<Utc>, DateTime<Utc>),
     /// The flows by the readings before a time, as they were asked for.
-    flows: RefCell<Vec<(i64, Rc<(Flows, DailyFlows)>)>>,
+    flows: RefCell<Vec<FlowsBefore>>,
 }
+
+/// Seconds since 1970, and the flows by the readings before.
+type FlowsBefore = (i64, Rc<(Flows, DailyFlows)>);
 
 impl<'a> Trainer<'a> {
     pub(super) fn new(readings: &'a [StationStatus]) -> Result<Self> {
@@ -151,7 +154,7 @@ impl<'a> Trainer<'a> {
         let predictions = predictions.collect();
         let (reliability, precision_recall) =
             (reliability(&test.full, forecasts), precision_recall(&test.full, forecasts));
-        let counts = test.counts(&span, &persistence);
+        let counts = test.counts(&span, &rates, &persistence);
         progress("how sure the scores are: resampling days");
         let evaluation = Evaluation::new(target.horizon, &test.tested.judged, &test.tested.forecasts, SEED);
         let trained = Trained {
@@ -452,16 +455,23 @@ impl<'a> Test<'a> {
     }
 
     /// How well the number of free docks was forecast, by the queue and by what followed on as many free docks.
-    fn counts(&self, span: &Span<'_>, persistence: &CountPersistence) -> Vec<CountForecastScores> {
+    fn counts(&self, span: &Span<'_>, rates: &Rates, persistence: &CountPersistence) -> Vec<CountForecastScores> {
         let (mut by_queue, mut by_persistence) = (CountScorer::default(), CountScorer::default());
-        docks_at_target(span.history, &origins(self.examples), &span.flows.0, span.target, |row, distribution| {
-            let example = &self.examples[row];
-            let station = &span.history.stations()[example.station];
-            let (docks, bikes) = (station.docks()[example.reading], station.bikes()[example.reading]);
-            let then = span.docks_then(example);
-            by_queue.add(distribution, then);
-            by_persistence.add(&persistence.predict(docks, docks + bikes), then);
-        });
+        docks_at_target(
+            span.history,
+            &origins(self.examples),
+            rates,
+            &span.flows.0,
+            span.target,
+            |row, distribution| {
+                let example = &self.examples[row];
+                let station = &span.history.stations()[example.station];
+                let (docks, bikes) = (station.docks()[example.reading], station.bikes()[example.reading]);
+                let then = span.docks_then(example);
+                by_queue.add(distribution, then);
+                by_persistence.add(&persistence.predict(docks, docks + bikes), then);
+            },
+        );
         let named = |forecast: ModelName, scorer: &CountScorer| {
             scorer.scores().map(|scores| CountForecastScores { forecast: forecast.to_string(), scores })
         };
