@@ -14,6 +14,7 @@ mod card;
 mod count;
 mod curves;
 mod evaluation;
+mod experiment;
 mod fitted;
 mod labelled;
 mod logistic;
@@ -34,6 +35,10 @@ pub use bootstrap::Interval;
 pub use count::{CountPersistence, CountScorer, CountScores, count_mean, count_quantile};
 pub use curves::{PrecisionRecallPoint, ReliabilityBin};
 pub use evaluation::{Evaluation, Intervals, Judged, ModelEvaluation, Part, PartScore, Sharpness, StationGroup};
+pub use experiment::{
+    ChosenScores, Experiment, ExperimentData, ExperimentSettings, Fold, ForecastAdvice, HorizonResult,
+    SimulationSettings, Span, SplitSettings, TestedPrediction, run_experiment,
+};
 pub use labelled::{LabelledPart, LabelledRows};
 pub use metrics::{Scores, precision_recall, reliability};
 pub use name::ModelName;

@@ -25,7 +25,7 @@ use crate::features::{
 use crate::station::StationStatus;
 
 /// The seed of the bootstrap: the same scores have the same intervals.
-const SEED: u64 = 1;
+pub(super) const SEED: u64 = 1;
 
 /// Trains and judges. `progress` is told each step in a line.
 ///
@@ -97,7 +97,7 @@ impl<'a> Trainer<'a> {
         Ok((scope, alone))
     }
 
-    fn train(&self, settings: &TrainSettings, progress: &mut dyn FnMut(&str)) -> Result<Training> {
+    pub(super) fn train(&self, settings: &TrainSettings, progress: &mut dyn FnMut(&str)) -> Result<Training> {
         let (history, data, mut watch) = (&self.history, self.data, self.watch.clone());
         let target = settings.target()?;
         let split = ChronologicalSplit::new(data, settings.split, target)?;
@@ -119,7 +119,7 @@ impl<'a> Trainer<'a> {
         let parts = Parts::new(&examples, &split, settings.test_until, alone)?;
         progress("fitting the flows of each station");
         let span = Span { history, target, alone, flows: &self.flows(split.validation_from()) };
-        let validated = validate(&span, &parts, settings.model, &mut notes, progress);
+        let validated = validate(&span, &parts, settings, &mut notes, progress);
         let preferred = prefer(&validated, settings.model, &mut notes);
 
         progress(&format!("fitting on {} origins of the whole training span", span.own(&parts.train).count()));
@@ -344,7 +344,7 @@ impl Validated {
 fn validate(
     span: &Span<'_>,
     parts: &Parts,
-    asked: Option<ModelName>,
+    settings: &TrainSettings,
     notes: &mut Vec<String>,
     progress: &mut dyn FnMut(&str),
 ) -> Validated {
@@ -360,9 +360,11 @@ fn validate(
     let mut forecasts = Vec::new();
     let mut tuned = Vec::new();
     // Calibrated persistence is always there: skill is measured against it. A blend needs all the others.
-    let wanted = |name: &ModelName| match asked {
+    let wanted = |name: &ModelName| match settings.model {
+        _ if *name == ModelName::Calibrated => true,
+        None if !settings.among.is_empty() => settings.among.contains(name),
         None | Some(ModelName::Blend) => name.is_built_in(),
-        Some(asked) => asked == *name || *name == ModelName::Calibrated,
+        Some(asked) => asked == *name,
     };
     for name in ModelName::ALL.into_iter().filter(|name| wanted(name) && *name != ModelName::Blend) {
         match Fitted::tune(name, outcomes.rows(&matrix), came.rows(&later)) {

@@ -30,6 +30,8 @@ pub struct TrainSettings {
     pub test_until: Option<DateTime<Utc>>,
     /// The model to train; `None` for all of them, and the one that the validation span prefers.
     pub model: Option<ModelName>,
+    /// Unless `model` is given: the models to train and choose from, calibrated persistence always with them; empty for all.
+    pub among: Vec<ModelName>,
     /// The station to report for.
     pub station: Option<StationCode>,
     /// Train on all stations and predict for all, even if one is asked for.
@@ -37,7 +39,7 @@ pub struct TrainSettings {
 }
 
 /// How many origins have a label in each part; validation is a part of training.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origins {
     /// In the training span.
     pub train: usize,
@@ -164,6 +166,7 @@ impl Default for TrainSettings {
             split: None,
             test_until: None,
             model: None,
+            among: Vec::new(),
             station: None,
             pooled: false,
         }

@@ -19,6 +19,7 @@
 
 mod axis;
 mod bars;
+mod experiment;
 mod figure;
 mod font;
 mod labelled;
@@ -42,6 +43,9 @@ mod svg;
 mod tests;
 
 pub use bars::{ModelScore, ModelScores, Zone, ZoneOccupancy};
+pub use experiment::{
+    FoundExperiment, NamedFigure, experiment_figures, experiment_page, experiments_page, main_figures,
+};
 pub use figure::Figure;
 pub use labelled::{TableKind, write_labelled_rows};
 pub use occupancy_map::{MapStation, OccupancyMap};
