@@ -1,5 +1,5 @@
-//! Part 4: the features of two weeks of readings, and a training of the logistic model on all stations over one week,
-//! which keeps this bench within a minute or so.
+//! Part 4: the features of two weeks of readings; a training of the logistic model on all stations over one week, which
+//! keeps this bench within a minute or so; and the coming two hours of a network as large as Vélib'.
 
 #![allow(clippy::expect_used, reason = "a bench that does not do its work must stop")]
 
@@ -9,8 +9,9 @@ use std::hint::black_box;
 
 use chrono::TimeDelta;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use velib::features::{Flows, History, Matrix, Target};
-use velib::model::{ModelName, TrainSettings, train};
+use velib::StationCode;
+use velib::features::{Flows, History, Matrix, Rates, Target};
+use velib::model::{ModelName, SavedModel, TrainSettings, train, train_each};
 
 /// The rates and the matrix of every origin that has a label. Its elements are the rows.
 fn features(c: &mut Criterion) {
@@ -42,5 +43,46 @@ fn fit(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(name = benches; config = common::long(); targets = features, fit);
+/// How far ahead a forecast in use looks.
+const HORIZONS: [TimeDelta; 4] =
+    [TimeDelta::minutes(15), TimeDelta::minutes(30), TimeDelta::minutes(60), TimeDelta::minutes(120)];
+
+/// The outlook of every station at four horizons from three days of readings, one every quarter of an hour; beside it the
+/// features alone, which are most of it. Its elements are the forecasts.
+fn predict(c: &mut Criterion) {
+    let of_model = |model| {
+        let settings = TrainSettings { model: Some(model), pooled: true, ..TrainSettings::default() };
+        let trained = train_each(&common::history(7), &settings, &HORIZONS, &mut |_| ()).expect("a training");
+        SavedModel::join(trained.into_iter().map(|one| one.model).collect()).expect("a model of all horizons")
+    };
+    let readings = common::large_history(3);
+    let history = History::new(&readings);
+    let made_at = readings.iter().map(|reading| reading.fetched_at).max().expect("a reading");
+    let latest: Vec<_> = readings.iter().filter(|reading| reading.fetched_at == made_at).cloned().collect();
+    let codes: Vec<StationCode> = history.stations().iter().map(|station| station.code().clone()).collect();
+
+    let mut group = c.benchmark_group("predict network");
+    group.throughput(Throughput::Elements((codes.len() * HORIZONS.len()) as u64));
+    let newest: Vec<_> = history.stations().iter().enumerate().map(|(place, own)| (place, own.len() - 1)).collect();
+    let ((flows, _), rates) = (Flows::fit(&history, i64::MAX), Rates::default());
+    group.bench_function("features alone", |b| {
+        b.iter_with_large_drop(|| {
+            HORIZONS.map(|horizon| {
+                let target = Target::new(horizon, TimeDelta::minutes(5));
+                Matrix::of(black_box(&history), &newest, &rates, &flows, target)
+            })
+        });
+    });
+    for name in [ModelName::Calibrated, ModelName::Logistic] {
+        let model = of_model(name);
+        group.bench_function(name.as_str(), |b| {
+            b.iter_with_large_drop(|| {
+                model.outlook(black_box(&history), &latest, &codes, made_at, &HORIZONS).expect("an outlook")
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(name = benches; config = common::long(); targets = features, fit, predict);
 criterion_main!(benches);

@@ -10,96 +10,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use polars_io::parquet::write::ParquetWriter;
 use serde_json::{Value, json};
-use support::{Server, ok, page, record, status};
-use tempfile::TempDir;
+use support::{
+    Server, assert_failed, assert_misused, assert_told, command, folder, history, object, ok, page, printed, record,
+    run, said, start, status, write_csv,
+};
 use velib::StationStatus;
 use velib::features::columns;
-use velib::ingest::{Recording, SimulatedNetwork, SimulationConfig};
+use velib::ingest::Recording;
 use velib::model::{ModelName, Prediction, SavedModel};
-
-/// `cargo test` puts the examples' executables into `examples`, beside the `deps` that this one runs from. (`cargo test
-/// --test examples` alone builds none: `cargo build --examples` before it.)
-fn executable(example: &str) -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    let profile = own.parent().and_then(Path::parent).unwrap();
-    let path = profile.join("examples").join(example).with_extension(std::env::consts::EXE_EXTENSION);
-    assert!(path.is_file(), "{} is missing: run cargo test, which builds the examples", path.display());
-    path
-}
-
-/// An example with its command line, to run in a folder of its own.
-fn command(folder: &TempDir, example: &str, options: &[&str]) -> Command {
-    let mut command = Command::new(executable(example));
-    command.args(options).current_dir(folder.path()).env("NO_PROXY", "127.0.0.1").stdin(Stdio::null());
-    command
-}
-
-fn start(mut command: Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-fn run(folder: &TempDir, example: &str, options: &[&str]) -> Output {
-    start(command(folder, example, options)).wait_with_output().unwrap()
-}
-
-fn said(text: &[u8]) -> &str {
-    std::str::from_utf8(text).unwrap()
-}
-
-/// What an example that ends well prints.
-fn printed(folder: &TempDir, example: &str, options: &[&str]) -> String {
-    let output = run(folder, example, options);
-    assert!(output.status.success(), "{example} {options:?}: {}", said(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The one JSON object, and nothing else, that an example prints.
-fn object(folder: &TempDir, example: &str, options: &[&str]) -> Value {
-    let value: Value = serde_json::from_str(&printed(folder, example, &[options, &["--json"]].concat())).unwrap();
-    assert!(value.is_object(), "{example}: {value}");
-    value
-}
-
-/// A failure: code 1 and one line on stderr, `error: ` with each of `parts` in this order.
-fn assert_failed(output: &Output, parts: &[&str]) {
-    let told = said(&output.stderr);
-    assert_eq!((output.status.code(), told.lines().count()), (Some(1), 1), "{told}");
-    assert_told(told, parts);
-}
-
-/// Wrong usage: code 2, and the first line on stderr as above; the command line's own syntax may follow it.
-fn assert_misused(output: &Output, parts: &[&str]) {
-    let told = said(&output.stderr);
-    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{told}");
-    assert_told(told.lines().next().unwrap(), parts);
-}
-
-fn assert_told(line: &str, parts: &[&str]) {
-    assert!(line.starts_with("error: ") && !line.contains("panicked"), "{line}");
-    let mut rest = line;
-    for part in parts {
-        let found = rest.split_once(part);
-        assert!(found.is_some(), "`{part}` is not in its place in: {line}");
-        rest = found.unwrap().1;
-    }
-}
-
-fn folder() -> TempDir {
-    tempfile::tempdir().unwrap()
-}
-
-/// Readings of the simulated network as they arrive, repeats included.
-fn history(stations: usize, duration: TimeDelta, step: TimeDelta) -> Vec<StationStatus> {
-    SimulatedNetwork::new(SimulationConfig { stations, duration, step, ..SimulationConfig::default() })
-        .unwrap()
-        .readings()
-}
 
 fn half_a_day() -> Vec<StationStatus> {
     history(5, TimeDelta::hours(12), TimeDelta::minutes(5))
@@ -107,12 +29,6 @@ fn half_a_day() -> Vec<StationStatus> {
 
 fn ten_days() -> Vec<StationStatus> {
     history(5, TimeDelta::days(10), TimeDelta::minutes(15))
-}
-
-fn write_csv(folder: &TempDir, name: &str, readings: &[StationStatus]) {
-    let mut writer = csv::Writer::from_path(folder.path().join(name)).unwrap();
-    readings.iter().for_each(|reading| writer.serialize(reading).unwrap());
-    writer.flush().unwrap();
 }
 
 type Key = (String, DateTime<Utc>);

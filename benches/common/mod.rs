@@ -18,6 +18,12 @@ pub(crate) fn history(days: i64) -> Vec<StationStatus> {
     network(SimulationConfig { duration: TimeDelta::days(days), ..SimulationConfig::default() }).readings()
 }
 
+/// So many days of a simulated network as large as Vélib', polled every quarter of an hour.
+pub(crate) fn large_history(days: i64) -> Vec<StationStatus> {
+    let (duration, step) = (TimeDelta::days(days), TimeDelta::minutes(15));
+    network(SimulationConfig { stations: VELIB, duration, step, ..SimulationConfig::default() }).readings()
+}
+
 /// The first poll of a simulated network as large as Vélib'.
 pub(crate) fn snapshot() -> Snapshot {
     let mut network = network(SimulationConfig { stations: VELIB, ..SimulationConfig::default() });

@@ -7,6 +7,8 @@
     reason = "each example uses its own part of this and talks to its user"
 )]
 
+pub mod picture;
+
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};

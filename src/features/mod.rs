@@ -29,5 +29,6 @@ pub use flows::{DailyFlows, Flows, StationFlows};
 pub use history::{History, Past, StationHistory};
 pub use label::{Example, Target};
 pub use matrix::{Column, FEATURES_VERSION, Matrix, columns};
+pub(crate) use queue::docks_after;
 pub use queue::docks_at_target;
 pub use rates::Rates;

@@ -120,12 +120,24 @@ pub fn docks_at_target(
     rates: &Rates,
     flows: &Flows,
     target: Target,
+    each: impl FnMut(usize, &[f64]),
+) {
+    docks_after(history, origins.iter().map(|&origin| (origin, target.horizon, rates)), flows, each);
+}
+
+/// The same, so many seconds after each origin, by rates of its own.
+pub(crate) fn docks_after<'a>(
+    history: &History,
+    origins: impl IntoIterator<Item = ((usize, usize), i64, &'a Rates)>,
+    flows: &Flows,
     mut each: impl FnMut(usize, &[f64]),
 ) {
     let neighbours = Neighbours::new(history);
-    let mut queues = Queues::new(FlowsOf::Use(flows), rates.diversion);
-    for (row, &(place, reading)) in origins.iter().enumerate() {
+    let mut queues = Queues::new(FlowsOf::Use(flows), 0.0);
+    for (row, ((place, reading), horizon, rates)) in origins.into_iter().enumerate() {
         let Some(past) = history.stations().get(place).and_then(|station| station.past(reading)) else { continue };
-        each(row, queues.docks_then(history, &neighbours, place, &Context::new(past, target, None)));
+        queues.diversion = rates.diversion;
+        let context = Context::new(past, Target { horizon, tolerance: 0 }, None);
+        each(row, queues.docks_then(history, &neighbours, place, &context));
     }
 }

@@ -97,6 +97,18 @@ impl UsualTable {
 }
 
 impl Rates {
+    /// Whether the station had rows to learn from.
+    pub fn knows(&self, code: &StationCode) -> bool {
+        self.stations.contains_key(code)
+    }
+
+    /// How often a station is full in the two hours and on the kind of day that `time` (seconds since 1970, UTC) lies in, by
+    /// the training span alone; in 0 to 1. A station that was not there has the network's share.
+    pub fn usual_full(&self, code: &StationCode, time: i64) -> f64 {
+        let (then, unseen) = (LocalTime::at(time), StationRates::default());
+        self.evaluate(self.stations.get(code).unwrap_or(&unseen), then, then).full_then
+    }
+
     /// The tallies of `examples` (in the order of station, then time), and what is usual at every reading up to the last
     /// of them, with its own day and the day of its target left out.
     pub(super) fn fit(history: &History, examples: &[Example], target: Target) -> (Self, UsualTable) {

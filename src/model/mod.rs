@@ -20,6 +20,7 @@ mod labelled;
 mod logistic;
 mod metrics;
 mod name;
+mod outlook;
 mod paired;
 mod regret;
 mod save;
@@ -42,6 +43,7 @@ pub use experiment::{
 pub use labelled::{LabelledPart, LabelledRows};
 pub use metrics::{Scores, precision_recall, reliability};
 pub use name::ModelName;
+pub use outlook::{Outlook, OutlookStep};
 pub use paired::PairedTest;
 pub use regret::{Regret, truth};
 pub use save::{Forecast, HorizonModel, Prediction, SavedModel};

@@ -216,17 +216,25 @@ impl SavedModel {
         Ok(saved)
     }
 
-    /// The horizons that lie at or around one of so many seconds, and the share of the second; `None` outside of all.
-    fn around(&self, seconds: i64) -> Option<(&HorizonModel, Option<(&HorizonModel, f64)>)> {
-        let above = self.horizons.partition_point(|one| one.horizon_seconds < seconds);
-        let later = self.horizons.get(above)?;
-        if later.horizon_seconds == seconds {
+    /// The places of the horizons that lie at or around one of so many seconds, and the share of the second; `None` outside
+    /// of all.
+    pub(super) fn around(&self, seconds: i64) -> Option<(usize, Option<(usize, f64)>)> {
+        let later = self.horizons.partition_point(|one| one.horizon_seconds < seconds);
+        let until = self.horizons.get(later)?.horizon_seconds;
+        if until == seconds {
             return Some((later, None));
         }
-        let earlier = self.horizons.get(above.checked_sub(1)?)?;
-        let share =
-            (seconds - earlier.horizon_seconds) as f64 / (later.horizon_seconds - earlier.horizon_seconds) as f64;
-        Some((earlier, Some((later, share))))
+        let earlier = later.checked_sub(1)?;
+        let from = self.horizons[earlier].horizon_seconds;
+        Some((earlier, Some((later, (seconds - from) as f64 / (until - from) as f64))))
+    }
+
+    /// The error for a horizon that was not learned.
+    pub(super) fn not_learned(&self, horizon: TimeDelta) -> Error {
+        let learned: Vec<_> = self.horizons.iter().map(|one| minutes(one.horizon_seconds)).collect();
+        let ahead = minutes(horizon.num_seconds());
+        Error::new(ErrorKind::Model, format_args!("the model did not learn to look {ahead} ahead"))
+            .way_out(format_args!("it knows {}, and what lies between", learned.join(", ")))
     }
 }
 
@@ -240,7 +248,8 @@ impl HorizonModel {
         Target { horizon: self.horizon_seconds, tolerance: self.tolerance_seconds }
     }
 
-    fn p_full(&self, history: &History, origins: &[(usize, usize)], flows: &Flows) -> Vec<f64> {
+    /// P(full) of each origin, all of which exist.
+    pub(super) fn p_full(&self, history: &History, origins: &[(usize, usize)], flows: &Flows) -> Vec<f64> {
         self.model.predict(&Matrix::of(history, origins, &self.rates, flows, self.target()))
     }
 }
@@ -254,22 +263,18 @@ impl Forecast for SavedModel {
         if !origins.iter().all(exists) {
             return Err(Error::new(ErrorKind::Model, "an origin does not exist in the history"));
         }
-        let Some((earlier, later)) = self.around(horizon.num_seconds()) else {
-            let learned: Vec<_> = self.horizons.iter().map(|one| minutes(one.horizon_seconds)).collect();
-            return Err(Error::new(
-                ErrorKind::Model,
-                format_args!("the model did not learn to look {} ahead", minutes(horizon.num_seconds())),
-            )
-            .way_out(format_args!("it knows {}, and what lies between", learned.join(", "))));
-        };
-        let p = earlier.p_full(history, origins, &self.flows);
+        let Some((earlier, later)) = self.around(horizon.num_seconds()) else { return Err(self.not_learned(horizon)) };
+        let learned = |place: usize| self.horizons[place].p_full(history, origins, &self.flows);
+        let p = learned(earlier);
         let Some((later, share)) = later else { return Ok(p) };
-        let logit = |p: f64| (p / (1.0 - p)).ln();
-        let between = |(early, late): (f64, f64)| {
-            cut(1.0 / (1.0 + (-(logit(early) * (1.0 - share) + logit(late) * share)).exp()))
-        };
-        Ok(p.into_iter().zip(later.p_full(history, origins, &self.flows)).map(between).collect())
+        Ok(p.into_iter().zip(learned(later)).map(|(early, late)| between(early, late, share)).collect())
     }
+}
+
+/// The probability whose log odds lie so far from those of `early` to those of `late`.
+pub(super) fn between(early: f64, late: f64, share: f64) -> f64 {
+    let logit = |p: f64| (p / (1.0 - p)).ln();
+    cut(1.0 / (1.0 + (-(logit(early) * (1.0 - share) + logit(late) * share)).exp()))
 }
 
 fn names() -> Vec<String> {

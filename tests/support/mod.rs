@@ -1,12 +1,19 @@
-//! A server on loopback that answers as a test tells it to: for what a real portal cannot be made to do.
+//! A server on loopback that answers as a test tells it to, for what a real portal cannot be made to do; and the examples, run
+//! as their users run them.
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its own part; a test may panic")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
+use tempfile::TempDir;
+use velib::StationStatus;
+use velib::ingest::{SimulatedNetwork, SimulationConfig};
 
 /// Answers every request with what `answer` makes of its path and query, and remembers what was asked.
 pub(crate) struct Server {
@@ -74,4 +81,88 @@ pub(crate) fn page(path: &str, stations: u32) -> String {
     let (offset, limit) = (number(path, "offset"), number(path, "limit"));
     let results: Vec<_> = (0..stations).map(record).skip(offset).take(limit).collect();
     ok(&json!({"total_count": stations, "results": results}))
+}
+
+/// `cargo test` puts the examples' executables into `examples`, beside the `deps` that this one runs from. (`cargo test
+/// --test examples` alone builds none: `cargo build --examples` before it.)
+pub(crate) fn executable(example: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let profile = own.parent().and_then(Path::parent).unwrap();
+    let path = profile.join("examples").join(example).with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(path.is_file(), "{} is missing: run cargo test, which builds the examples", path.display());
+    path
+}
+
+/// An example with its command line, to run in a folder of its own.
+pub(crate) fn command(folder: &TempDir, example: &str, options: &[&str]) -> Command {
+    let mut command = Command::new(executable(example));
+    command.args(options).current_dir(folder.path()).env("NO_PROXY", "127.0.0.1").stdin(Stdio::null());
+    command
+}
+
+pub(crate) fn start(mut command: Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+pub(crate) fn run(folder: &TempDir, example: &str, options: &[&str]) -> Output {
+    start(command(folder, example, options)).wait_with_output().unwrap()
+}
+
+pub(crate) fn said(text: &[u8]) -> &str {
+    std::str::from_utf8(text).unwrap()
+}
+
+/// What an example that ends well prints.
+pub(crate) fn printed(folder: &TempDir, example: &str, options: &[&str]) -> String {
+    let output = run(folder, example, options);
+    assert!(output.status.success(), "{example} {options:?}: {}", said(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The one JSON object, and nothing else, that an example prints.
+pub(crate) fn object(folder: &TempDir, example: &str, options: &[&str]) -> Value {
+    let value: Value = serde_json::from_str(&printed(folder, example, &[options, &["--json"]].concat())).unwrap();
+    assert!(value.is_object(), "{example}: {value}");
+    value
+}
+
+/// A failure: code 1 and one line on stderr, `error: ` with each of `parts` in this order.
+pub(crate) fn assert_failed(output: &Output, parts: &[&str]) {
+    let told = said(&output.stderr);
+    assert_eq!((output.status.code(), told.lines().count()), (Some(1), 1), "{told}");
+    assert_told(told, parts);
+}
+
+/// Wrong usage: code 2, and the first line on stderr as above; the command line's own syntax may follow it.
+pub(crate) fn assert_misused(output: &Output, parts: &[&str]) {
+    let told = said(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{told}");
+    assert_told(told.lines().next().unwrap(), parts);
+}
+
+pub(crate) fn assert_told(line: &str, parts: &[&str]) {
+    assert!(line.starts_with("error: ") && !line.contains("panicked"), "{line}");
+    let mut rest = line;
+    for part in parts {
+        let found = rest.split_once(part);
+        assert!(found.is_some(), "`{part}` is not in its place in: {line}");
+        rest = found.unwrap().1;
+    }
+}
+
+pub(crate) fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// Readings of the simulated network as they arrive, repeats included.
+pub(crate) fn history(stations: usize, duration: TimeDelta, step: TimeDelta) -> Vec<StationStatus> {
+    SimulatedNetwork::new(SimulationConfig { stations, duration, step, ..SimulationConfig::default() })
+        .unwrap()
+        .readings()
+}
+
+pub(crate) fn write_csv(folder: &TempDir, name: &str, readings: &[StationStatus]) {
+    let mut writer = csv::Writer::from_path(folder.path().join(name)).unwrap();
+    readings.iter().for_each(|reading| writer.serialize(reading).unwrap());
+    writer.flush().unwrap();
 }
