@@ -63,9 +63,7 @@ pub(super) fn scores(horizon: &HorizonResult, evaluation: &Evaluation) -> PageTa
 /// The skill of each model by how often the stations were full before.
 pub(super) fn by_group(evaluation: &Evaluation) -> PageTable {
     let mut header: Vec<String> =
-        ["stations that were full", "origins", "events", "base rate", "Brier of the baseline"]
-            .map(str::to_owned)
-            .into();
+        ["full before", "origins", "events", "base rate", "baseline"].map(str::to_owned).into();
     let models = || evaluation.models.iter().filter(|model| model.model != ModelName::Calibrated);
     header.extend(models().map(|model| name(model.model)));
     let baseline = evaluation.models.iter().find(|model| model.model == ModelName::Calibrated);
@@ -73,7 +71,7 @@ pub(super) fn by_group(evaluation: &Evaluation) -> PageTable {
         let mut row = vec![
             match group.part {
                 StationGroup::Never => "never",
-                StationGroup::Seldom => "below 2 % of the time",
+                StationGroup::Seldom => "below 2 %",
                 StationGroup::Sometimes => "2 to 10 %",
                 StationGroup::Often => "10 % and more",
             }
@@ -87,7 +85,7 @@ pub(super) fn by_group(evaluation: &Evaluation) -> PageTable {
         row
     });
     PageTable {
-        caption: "Brier skill by how often the station was full in its training history.".into(),
+        caption: "Brier skill by how often the station was full in its training history; baseline: the Brier score of calibrated persistence.".into(),
         rows: rows.collect(),
         header,
     }
