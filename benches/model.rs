@@ -52,7 +52,7 @@ const HORIZONS: [TimeDelta; 4] =
 fn predict(c: &mut Criterion) {
     let of_model = |model| {
         let settings = TrainSettings { model: Some(model), pooled: true, ..TrainSettings::default() };
-        let trained = train_each(&common::history(7), &settings, &HORIZONS, &mut |_| ()).expect("a training");
+        let trained = train_each(&common::history(3), &settings, &HORIZONS, &mut |_| ()).expect("a training");
         SavedModel::join(trained.into_iter().map(|one| one.model).collect()).expect("a model of all horizons")
     };
     let readings = common::large_history(3);

@@ -108,7 +108,7 @@ fn read(options: &Options) -> Result<Known> {
     common::headline(options.json, format_args!("Source: {}", source.describe()))?;
     let mut readings = before.unwrap_or_default();
     let (collected, mut made_at) = (readings.len(), None);
-    while let Some(snapshot) = source.poll()? {
+    while let Some(snapshot) = source.poll().map_err(away)? {
         common::report_set_aside(&snapshot.set_aside);
         made_at = made_at.max(Some(snapshot.fetched_at));
         readings.extend(snapshot.readings);
@@ -124,6 +124,14 @@ fn read(options: &Options) -> Result<Known> {
     recording.deduplicate();
     let readings = recording.into_readings();
     Ok(Known { source: source.describe(), made_at, history: History::new(&readings), readings })
+}
+
+/// The error for a portal that does not answer, with what can be done instead.
+fn away(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Network => error.way_out("check the network and the address, or go by a recording: --source FILE"),
+        _ => error,
+    }
 }
 
 /// A file, or the recordings in a folder in the order of their names.
@@ -259,9 +267,9 @@ fn in_words(model: &SavedModel) -> String {
         Some(code) => format!("station {code}"),
         None => format!("{} stations", model.stations),
     };
-    let day = |time: DateTime<Utc>| time.with_timezone(&Paris).format("%-d %b %Y").to_string();
+    let day = |time: DateTime<Utc>| time.with_timezone(&Paris).date_naive();
     let (from, until) = (day(model.trained_from), day(model.trained_until));
-    format!("{}, {learned} ahead, trained on {on}, {from} to {until}", names(model).join(", "))
+    format!("{}, {learned} ahead, of {on}, {from} to {until}", names(model).join(", "))
 }
 
 fn about(model: &SavedModel) -> serde_json::Value {
@@ -276,13 +284,11 @@ fn print(known: &Known, one: &Named<'_>) -> Result<()> {
     let Named { name, outlook } = one;
     common::print(format!("\nStation {} {}", outlook.station, name.unwrap_or_default()).trim_end())?;
     let local = |time: DateTime<Utc>| time.with_timezone(&Paris);
-    let made = local(outlook.made_at).format("%a %-d %b %Y, %-H:%M");
+    let made = local(outlook.made_at).format("%a %-d %b %Y, %H:%M");
+    let reported = outlook.staleness_seconds.map_or_else(String::new, |age| format!(", reported {} min ago", age / 60));
+    common::print(format_args!("{made} in Paris{reported}"))?;
     if let (Some(docks), Some(bikes), Some(capacity)) = (outlook.docks, outlook.bikes, outlook.capacity) {
-        let age = outlook.staleness_seconds.unwrap_or(0) / 60;
-        let counts = format!("{docks} free docks, {bikes} bikes, {capacity} docks in all");
-        common::print(format_args!("{made} in Paris: {counts}, as of {age} min ago\n"))?;
-    } else {
-        common::print(format_args!("{made} in Paris"))?;
+        common::print(format_args!("Free docks: {docks}, bikes: {bikes}, docks in all: {capacity}\n"))?;
     }
     if !outlook.steps.is_empty() {
         let rows = outlook.steps.iter().map(|step| {
@@ -373,7 +379,7 @@ fn advice(options: &Options, model: &SavedModel, known: &Known, near: Near) -> R
             "advice": advice, "stations": named.collect::<Vec<_>>(),
         }));
     }
-    let arrival = (known.made_at + TimeDelta::minutes(minutes)).with_timezone(&Paris).format("%-H:%M");
+    let arrival = (known.made_at + TimeDelta::minutes(minutes)).with_timezone(&Paris).format("%H:%M");
     common::print(format_args!("\nStations within {:.0} m, arriving in {minutes} min, at {arrival}\n", near.metres))?;
     let rows = candidates.iter().zip(&outlooks).map(|(candidate, outlook)| {
         let now = if outlook.is_closed { "closed".to_owned() } else { common::count(outlook.docks) };
@@ -411,7 +417,7 @@ fn sentence(advice: Option<Advice<'_>>) -> String {
     let Some(advice) = advice else { return "None of them takes bikes back now: take a larger distance".into() };
     let to = advice.candidate();
     let name = format!("{} {}", to.station, to.name.as_deref().unwrap_or_default());
-    let (name, p) = (name.trim_end(), percent(to.p_free));
+    let (name, p) = (name.trim_end(), percent(to.p_free).replace('>', "more than "));
     if advice.is_sure() {
         format!("Go to {name}, {:.0} m: a dock is free with {p}, the nearest with 90 % or more", to.metres)
     } else {

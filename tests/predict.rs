@@ -10,8 +10,7 @@ use std::sync::LazyLock;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use support::{
-    Server, assert_failed, assert_misused, command, folder, history, object, ok, printed, run, said, start, status,
-    write_csv,
+    Server, assert_failed, assert_misused, folder, history, object, ok, printed, run, said, status, write_csv,
 };
 use tempfile::TempDir;
 use velib::StationStatus;
@@ -62,10 +61,14 @@ fn a_station_is_told_as_a_table_with_a_picture_and_the_same_as_json() {
     let folder = beside_the_model(&READINGS);
     let text = predict(&folder, &[]);
     assert!(text.starts_with("Source: the recording now.csv ("), "{text}");
-    assert!(text.contains("\nModel:  logistic, 15 to 60 min ahead, trained on 5 stations, 4 Mar 2024 to "), "{text}");
+    assert!(text.contains("\nModel:  logistic, 15 to 60 min ahead, of 5 stations, 2024-03-04 to "), "{text}");
     let own = newest(&READINGS, "16107");
     let name = format!("\nStation 16107 {}\n", own.name.as_deref().unwrap());
-    let counts = format!(": {} free docks, {} bikes, ", own.docks_available.unwrap(), own.bikes_available.unwrap());
+    let counts = format!(
+        "\nFree docks: {}, bikes: {}, docks in all: ",
+        own.docks_available.unwrap(),
+        own.bikes_available.unwrap()
+    );
     assert!(text.contains(&name) && text.contains(&counts), "{text}");
     // What was learned ends at an hour; the feed's newest poll was at 23:45 UTC, 00:45 in Paris.
     let times: Vec<_> = rows(&text).iter().map(|row| (row[0], row[1])).collect();
@@ -144,7 +147,7 @@ fn a_history_is_read_from_a_folder_and_what_is_missing_is_said() {
     let whole = predicted(&beside_the_model(&READINGS), &[]);
     assert_eq!(predicted(&folder, &["--history", "collected"])["stations"], whole["stations"]);
 
-    let mut stranger = now.clone();
+    let mut stranger = now;
     stranger[0].station_code = "99001".parse().unwrap();
     let unseen = predict(&beside_the_model(&stranger), &["--station", "99001"]);
     assert!(
@@ -174,7 +177,7 @@ fn the_nearest_station_with_a_free_dock_is_advised() {
     let own = newest(&READINGS, "16107");
     let place = format!("{},{},30km", own.lat.unwrap(), own.lon.unwrap());
     let text = predict(&folder, &["--near", &place]);
-    assert!(text.contains("\nStations within 30000 m, arriving in 15 min, at 1:00\n"), "{text}");
+    assert!(text.contains("\nStations within 30000 m, arriving in 15 min, at 01:00\n"), "{text}");
     let told = predicted(&folder, &["--near", &place, "--horizon", "30m"]);
     let stations = told["stations"].as_array().unwrap();
     assert_eq!((stations.len(), &stations[0]["stationcode"], &told["minutes"]), (5, &json!("16107"), &json!(30)));
@@ -253,10 +256,14 @@ fn live_is_the_default_and_a_portal_that_is_away_is_told() {
     assert!(text.contains(" days old: from 60 min after it"), "{text}");
 
     let away = Server::start(|_| status("429 Too Many Requests", "Retry-After: 40000\r\n", "{}"));
-    let away = start(command(&folder, "part4_predict", &["--load", "model.json", "--endpoint", &away.address]));
-    let output = away.wait_with_output().unwrap();
+    let output = run(&folder, "part4_predict", &["--load", "model.json", "--endpoint", &away.address]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output.stderr).contains("; check the network and the address, or go on without: --source simulate"));
+    let told = said(&output.stderr);
+    assert!(
+        told.contains("error: ")
+            && told.ends_with("; check the network and the address, or go by a recording: --source FILE\n"),
+        "{told}"
+    );
 }
 
 /// A reading as a record of Explore v2.1.

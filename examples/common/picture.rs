@@ -12,6 +12,8 @@ const MINUTES: i64 = 5;
 /// Between two readings further apart than this nothing is known, nor so long after the newest.
 const LONGEST_GAP: TimeDelta = TimeDelta::minutes(70);
 const NEWEST_HOLDS: TimeDelta = TimeDelta::minutes(15);
+/// No dock is free.
+const FULL: char = '_';
 /// What is not known.
 const UNKNOWN: char = '·';
 
@@ -36,6 +38,7 @@ pub fn draw(
         let left: String = docks
             .iter()
             .map(|docks| match docks {
+                Some(0) if line == 0 => FULL,
                 Some(docks) => level(f64::from(*docks) / f64::from(most), line),
                 None if line == 0 => UNKNOWN,
                 None => ' ',
@@ -65,6 +68,7 @@ pub fn draw(
         .map(|(place, (minutes, _))| if (place + 1) % every == 0 { format!("{minutes:>3}") } else { "   ".into() })
         .collect();
     lines.push(format!("     {hours:<COLUMNS$}    min  {minutes}"));
+    let lines: Vec<_> = lines.iter().map(|line| line.trim_end()).collect();
     lines.join("\n")
 }
 
