@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::features::Matrix;
 
 /// The penalties that are tried, the strongest first.
-const ALPHAS: [f64; 3] = [100.0, 10.0, 1.0];
+const ALPHAS: [f64; 4] = [10_000.0, 1_000.0, 100.0, 10.0];
 /// With more training rows than this the default penalty is as good as any, and none is tried.
 const MANY: usize = 50_000;
 /// The depths that are tried, and the deepest that is grown.
