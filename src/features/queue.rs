@@ -107,8 +107,16 @@ pub(super) fn fit_diversion(
         };
         examples.iter().step_by(step).filter_map(of_row).sum::<f64>()
     };
-    let losses = DIVERSIONS.map(|diversion| (loss(diversion), diversion));
-    losses.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).map_or(0.0, |(_, diversion)| diversion)
+    let mut best = (f64::INFINITY, 0.0);
+    for diversion in DIVERSIONS {
+        let loss = loss(diversion);
+        // The loss falls to its least and rises from there.
+        if loss >= best.0 {
+            break;
+        }
+        best = (loss, diversion);
+    }
+    best.1
 }
 
 /// Hands `each` the queue's distribution of free docks at the target for one origin after another (place of the station in
