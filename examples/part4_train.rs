@@ -10,6 +10,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,9 +19,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::Parser;
 use common::{DataOptions, Progress, figure};
 use serde::Serialize;
-use velib::model::{ModelName, ModelScores, SavedModel, Scope, TrainSettings, Training, train_each};
-use velib::report::{Figure, ModelReliability, ModelScore, PrecisionRecall, PrecisionRecallCurve, ReliabilityDiagram};
-use velib::{Error, Result, StationCode, StationStatus};
+use velib::model::{LabelledRows, ModelName, ModelScores, SavedModel, Scope, TrainSettings, Training, train_each};
+use velib::report::{
+    Figure, ModelReliability, ModelScore, PrecisionRecall, PrecisionRecallCurve, ReliabilityDiagram, TableKind,
+    write_labelled_rows,
+};
+use velib::{Error, ErrorKind, Result, StationCode, StationStatus};
 
 /// The assignment's own station, reported when neither a station nor all of them are asked for.
 const STATION: &str = "16107";
@@ -52,6 +56,12 @@ struct Options {
     /// Write the forecasts of the test span: stationcode,last_reported,p_full
     #[arg(long, value_name = "FILE.csv")]
     predictions: Option<PathBuf>,
+    /// Write the rows that are learned from and tested on, each with its label and every feature
+    #[arg(long, value_name = "FILE.parquet|FILE.csv")]
+    export_features: Option<PathBuf>,
+    /// Print on stderr how many seconds each step took, as a line of JSON for each horizon
+    #[arg(long)]
+    timings: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -67,9 +77,11 @@ fn main() -> ExitCode {
                 .map_err(|_| Error::usage(option, "is longer than any history").way_out("write 15m, 60m or 2h"))
         };
         let horizons = options.horizon.iter().map(|&horizon| span("--horizon", horizon)).collect::<Result<Vec<_>>>()?;
-        if options.predictions.is_some() && horizons.len() > 1 {
-            return Err(Error::usage("--predictions", "the file is of one horizon").way_out("give a single --horizon"));
+        let files = [("--predictions", &options.predictions), ("--export-features", &options.export_features)];
+        if let Some((option, _)) = files.iter().find(|(_, file)| file.is_some() && horizons.len() > 1) {
+            return Err(Error::usage(option, "the file is of one horizon").way_out("give a single --horizon"));
         }
+        options.export_features.as_ref().map(TableKind::of).transpose()?;
         let own = || if options.pooled { None } else { StationCode::new(STATION).ok() };
         let settings = TrainSettings {
             tolerance: options.tolerance.map(|tolerance| span("--tolerance", tolerance)).transpose()?,
@@ -77,13 +89,21 @@ fn main() -> ExitCode {
             model: options.model,
             station: options.station.clone().or_else(own),
             pooled: options.pooled,
+            horizon: horizons.first().copied().unwrap_or_default(),
             ..TrainSettings::default()
         };
         let (described, readings) = options.data.read()?;
         common::headline(options.json, format_args!("Data: {described}"))?;
         let mut progress = Progress::new();
         let mut trained = train_each(&readings, &settings, &horizons, &mut |step| progress.show_now(step))?;
+        if let Some(path) = &options.export_features {
+            progress.show_now("making the features again for their file");
+            write_labelled_rows(path, &LabelledRows::of(&readings, &settings)?)?;
+        }
         drop(progress);
+        if options.timings {
+            trained.iter().try_for_each(timings)?;
+        }
 
         SavedModel::join(trained.iter().map(|training| training.model.clone()).collect())?
             .save(common::in_folder(&options.out, "model.json")?)?;
@@ -117,6 +137,21 @@ struct Horizons {
 fn told(options: &Options, path: &Path, results: &impl Serialize) -> Result<()> {
     velib::report::write_json(path, results)?;
     if options.json { common::print_json(results) } else { Ok(()) }
+}
+
+/// The seconds of each step on stderr, so that stdout stays for the results.
+fn timings(training: &Training) -> Result<()> {
+    let seconds = training.timings.iter().map(|(step, time)| (step.as_str(), time.as_secs_f64()));
+    let told = Timings { horizon_seconds: training.horizon_seconds, seconds: seconds.collect() };
+    let json = serde_json::to_string(&told).map_err(|error| Error::new(ErrorKind::Data, error))?;
+    eprintln!("{json}");
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Timings<'a> {
+    horizon_seconds: i64,
+    seconds: BTreeMap<&'a str, f64>,
 }
 
 fn print(options: &Options, training: &Training) -> Result<()> {

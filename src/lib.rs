@@ -9,7 +9,8 @@
 //! - [`streaming`]: statistics per station and zone by event-time window, kept in a database
 //! - [`batch`]: one CSV of everything, and its statistics by DataFrame and by SQL
 //! - [`features`]: from history to a design matrix that knows only the past, and the label that looks ahead
-//! - [`model`]: baselines, logistic regression and a tree: split by time, scored beside the base rate, saved
+//! - [`model`]: baselines, a queue, logistic regression, trees and their blend: split by time, scored beside the base rate with
+//!   intervals, saved, and asked for the coming hours
 //! - [`report`]: results as JSON and CSV, and figures drawn from those alone
 //!
 //! # Quick start

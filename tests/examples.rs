@@ -19,8 +19,9 @@ use support::{
     run, said, start, status, write_csv,
 };
 use velib::StationStatus;
+use velib::features::columns;
 use velib::ingest::Recording;
-use velib::model::{Prediction, SavedModel};
+use velib::model::{ModelName, Prediction, SavedModel};
 
 fn half_a_day() -> Vec<StationStatus> {
     history(5, TimeDelta::hours(12), TimeDelta::minutes(5))
@@ -63,7 +64,7 @@ fn help_names_every_option() {
             "part4_train",
             &[
                 &["--station", "--data", "--horizon", "--tolerance", "--split", "--model", "--pooled"],
-                &["--predictions", "--json", "--out"],
+                &["--predictions", "--export-features", "--timings", "--json", "--out"],
             ],
         ),
         ("whole_path", &[&["--station", "--out"], source]),
@@ -306,14 +307,113 @@ fn part4_forecasts_every_origin_of_every_station() {
     assert_eq!(predicted.iter().map(|(station, _)| station).collect::<BTreeSet<_>>().len(), 5);
 
     let names: Vec<_> = training["test"].as_array().unwrap().iter().map(|one| one["model"].as_str().unwrap()).collect();
-    assert_eq!(names, ["persistence", "calibrated", "climatology", "logistic", "tree"]);
+    let built_in = ModelName::ALL.into_iter().filter(|name| name.is_built_in());
+    assert!(built_in.map(ModelName::as_str).eq(names), "{training}");
     let model = SavedModel::load(folder.path().join("trained/model.json")).unwrap();
-    assert_eq!(json!(model.name()), training["chosen"]);
-    assert!(model.forecast(&readings).iter().all(|one| (0.0..=1.0).contains(&one.p_full)));
+    assert_eq!(json!(model.horizons[0].name()), training["chosen"]);
+    let now = model.forecast(&readings, TimeDelta::hours(1)).unwrap();
+    assert!(now.len() == 5 && now.iter().all(|one| (0.0..=1.0).contains(&one.p_full)), "{now:?}");
     let scores: Value = serde_json::from_slice(&fs::read(folder.path().join("trained/scores.json")).unwrap()).unwrap();
     assert_eq!(scores, training);
     for figure in ["reliability", "precision-recall", "skill"] {
         assert!(folder.path().join("trained").join(figure).with_extension("png").is_file(), "{figure}");
+    }
+}
+
+#[test]
+fn part4_learns_several_horizons_into_one_model_with_its_card() {
+    let (folder, readings) = (folder(), ten_days());
+    write_csv(&folder, "history.csv", &readings);
+    let options =
+        ["--data", "history.csv", "--pooled", "--model", "logistic", "--horizon", "60m,15m", "--out", "trained"];
+    let told = object(&folder, "part4_train", &options);
+    let seconds: Vec<_> = told["horizons"].as_array().unwrap().iter().map(|one| &one["horizon_seconds"]).collect();
+    assert_eq!(seconds, [&json!(3600), &json!(900)]);
+
+    let trained = folder.path().join("trained");
+    let scores: Value = serde_json::from_slice(&fs::read(trained.join("scores.json")).unwrap()).unwrap();
+    assert_eq!(scores, told);
+    let model = SavedModel::load(trained.join("model.json")).unwrap();
+    assert_eq!(model.horizons.iter().map(|one| one.horizon_seconds).collect::<Vec<_>>(), [900, 3600]);
+    for minutes in [15, 30, 60] {
+        assert_eq!(model.forecast(&readings, TimeDelta::minutes(minutes)).unwrap().len(), 5, "{minutes}");
+    }
+    model.forecast(&readings, TimeDelta::minutes(90)).unwrap_err();
+    for figure in ["reliability-15min", "precision-recall-60min", "skill-15min", "skill-60min"] {
+        assert!(trained.join(figure).with_extension("png").is_file(), "{figure}");
+    }
+
+    let card = fs::read_to_string(trained.join("model.md")).unwrap();
+    for (minutes, place) in [(15, 1), (60, 0)] {
+        let test = told["horizons"][place]["test"].as_array().unwrap();
+        for model in ["logistic", "calibrated"] {
+            let scores = test.iter().find(|one| one["model"] == model).unwrap();
+            let row = format!("| {minutes} min | {model} | {:.5} |", scores["brier"].as_f64().unwrap());
+            assert!(card.contains(&row), "{row}: {card}");
+        }
+    }
+    assert!(
+        columns().iter().all(|column| card.contains(&format!("- `{}`: {}", column.name, column.formula))),
+        "{card}"
+    );
+}
+
+#[cfg(feature = "boost")]
+#[test]
+fn part4_boosts_trees_to_the_same_digits_every_time() {
+    let folder = folder();
+    write_csv(&folder, "history.csv", &history(3, TimeDelta::days(6), TimeDelta::minutes(15)));
+    let boosted = |out: &str| {
+        let options = ["--data", "history.csv", "--pooled", "--model", "boost", "--predictions", "p.csv", "--out", out];
+        let told = object(&folder, "part4_train", &options);
+        (told, fs::read_to_string(folder.path().join("p.csv")).unwrap())
+    };
+    let (told, predictions) = boosted("one");
+    assert_eq!(told["chosen"], "boost");
+    let names: Vec<_> = told["test"].as_array().unwrap().iter().map(|one| &one["model"]).collect();
+    assert_eq!(names, ["calibrated", "boost"]);
+    assert_eq!(boosted("other"), (told, predictions));
+    let model = |name: &str| SavedModel::load(folder.path().join(name).join("model.json")).unwrap();
+    assert_eq!(model("one"), model("other"));
+}
+
+#[test]
+fn part4_exports_the_rows_that_it_learns_from_and_is_tested_on() {
+    let (folder, readings) = (folder(), ten_days());
+    write_csv(&folder, "history.csv", &readings);
+    let split = "2024-03-12T00:00:00Z";
+    let pooled = ["--data", "history.csv", "--pooled", "--split", split, "--model", "calibrated", "--json"];
+    let output =
+        run(&folder, "part4_train", &[&pooled, ["--timings", "--export-features", "f.csv"].as_slice()].concat());
+    assert!(output.status.success(), "{}", said(&output.stderr));
+    let training: Value = serde_json::from_slice(&output.stdout).unwrap();
+
+    let mut file = csv::Reader::from_path(folder.path().join("f.csv")).unwrap();
+    let names = ["stationcode", "last_reported", "part", "full", "docks_then"];
+    assert!(file.headers().unwrap().iter().eq(names.into_iter().chain(columns().iter().map(|column| column.name))));
+    let (mut tested, mut trained) = (BTreeSet::new(), 0);
+    for row in file.records().map(Result::unwrap) {
+        assert_eq!(&row[3] == "true", &row[4] == "0", "full is no dock free: {row:?}");
+        match &row[2] {
+            "train" => trained += 1,
+            part => {
+                assert_eq!(part, "test");
+                let time = DateTime::from_timestamp(row[1].parse().unwrap(), 0).unwrap();
+                tested.insert((row[0].to_owned(), time));
+            }
+        }
+    }
+    assert_eq!(tested, origins(&readings, split.parse().unwrap()));
+    assert_eq!(
+        (json!(trained), json!(tested.len())),
+        (training["origins"]["train"].clone(), training["origins"]["test"].clone())
+    );
+
+    let timings: Value = serde_json::from_str(said(&output.stderr).lines().last().unwrap()).unwrap();
+    assert_eq!(timings["horizon_seconds"], json!(3600));
+    for step in ["history", "labels", "flows", "features of the training rows", "fit calibrated", "predict calibrated"]
+    {
+        assert!(timings["seconds"][step].is_f64(), "{step}: {timings}");
     }
 }
 
@@ -519,7 +619,8 @@ fn a_broker_that_is_away_is_told_with_its_address() {
 #[test]
 fn wrong_usage_exits_with_2_before_anything_is_done() {
     let (folder, broker) = (folder(), nobody());
-    let cases: [(&str, &[&str], &[&str]); 19] = [
+    let two = ["--horizon", "15m,60m"];
+    let cases: [(&str, &[&str], &[&str]); 22] = [
         ("part1_fetch", &["--nonsense"], &["unexpected argument '--nonsense'"]),
         ("part1_fetch", &["--api", "v3"], &["--api", "`v3`", "; write v2.1 or v1.0"]),
         ("part1_fetch", &["--endpoint", "nonsense"], &["--endpoint: ", "; write http://HOST:PORT"]),
@@ -539,6 +640,13 @@ fn wrong_usage_exits_with_2_before_anything_is_done() {
         ("part3_stats", &["--engine", "awk"], &["--engine", "`awk`", "dataframe"]),
         ("part4_train", &["--model", "nonsense"], &["--model", "`nonsense`", "; one of persistence, calibrated, "]),
         ("part4_train", &["--split", "yesterday"], &["'yesterday' for '--split"]),
+        (
+            "part4_train",
+            &[two[0], two[1], "--predictions", "p.csv"],
+            &["--predictions: ", "one horizon", "; give a single"],
+        ),
+        ("part4_train", &[two[0], two[1], "--export-features", "f.csv"], &["--export-features: ", "; give a single"]),
+        ("part4_train", &["--export-features", "f.txt"], &["f.txt: ", "; name a CSV or a Parquet file"]),
     ];
     for (example, options, parts) in cases {
         assert_misused(&run(&folder, example, options), parts);

@@ -14,7 +14,6 @@ use super::birth_death::Leg;
 use super::bridge::{Bridge, Tally};
 use super::calendar::LocalTime;
 use super::history::{History, StationHistory};
-
 use super::shapes::{CELLS, CellRates, CellTallies, Shapes};
 use crate::station::StationCode;
 
@@ -30,7 +29,7 @@ pub struct Flows {
 /// Trips per hour that are tried at one station.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StationFlows {
-    /// By the kind of day (0 a working day, 1 a weekend) and the hour: returns and rentals.
+    /// By the kind of day (0 a working day, 1 a day off) and the hour: returns and rentals.
     rates: [[[f32; 2]; 24]; 2],
 }
 

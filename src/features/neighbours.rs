@@ -18,6 +18,8 @@ const CANDIDATES: usize = 20;
 const REACH: f64 = 350.0;
 /// No station further away is a neighbour, metres.
 const FARTHEST: f64 = 3_000.0;
+/// Metres in a degree of latitude, a little less than there are.
+const METRES_PER_DEGREE: f64 = 111_000.0;
 /// A neighbour that has been silent for longer is not looked at, seconds.
 pub(super) const SILENT: i64 = 3 * 3600;
 /// More free docks than this count as so many: they say nothing more about filling up.
@@ -61,7 +63,10 @@ impl Neighbours {
             let Some(position) = position else { return Vec::new() };
             let others = positions.iter().enumerate().filter(|&(other, _)| other != own);
             let mut near: Vec<_> = others
-                .filter_map(|(other, there)| Some((other, metres_between(*position, (*there)?))))
+                .filter_map(|(other, there)| Some((other, (*there)?)))
+                // Most are far, which the latitude alone tells sooner than the distance.
+                .filter(|(_, there)| (there.0 - position.0).abs() <= FARTHEST / METRES_PER_DEGREE)
+                .map(|(other, there)| (other, metres_between(*position, there)))
                 .filter(|&(_, metres)| metres <= FARTHEST)
                 .collect();
             near.sort_by(|a, b| a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal));

@@ -30,6 +30,9 @@ mod with {
 
     type Told<T> = std::result::Result<T, HessboostError>;
 
+    /// What is learned from a number of free docks.
+    type Label = fn(u32) -> f32;
+
     /// Trees of each run, and how much of its advice each is followed.
     const TREES: Growth = Growth { rounds: 400, eta: 0.03 };
     /// The same for the models whose forecasts are columns.
@@ -129,7 +132,7 @@ mod with {
     }
 
     /// What the first models learn to tell, from the free docks at the target.
-    fn hint_targets() -> [(Objective, fn(u32) -> f32); 3] {
+    fn hint_targets() -> [(Objective, Label); 3] {
         let whether = || Objective::BinaryLogistic(RegLoss::default());
         [
             (Objective::SquaredError(RegLoss::default()), |docks| docks.min(MANY) as f32),
@@ -242,5 +245,63 @@ mod without {
         fn deserialize<D: Deserializer<'de>>(_: D) -> std::result::Result<Self, D::Error> {
             Err(de::Error::custom(MISSING))
         }
+    }
+}
+
+#[cfg(all(test, feature = "boost"))]
+mod tests {
+    use ndarray::Array2;
+
+    use super::super::fitted::{Model, Rows};
+    use super::*;
+    use crate::features::Matrix;
+
+    /// Rows of four days; the station fills where the first column is below 3 and the second is known.
+    fn rows() -> (Matrix, Vec<u32>) {
+        let values = Array2::from_shape_fn((2000, 2), |(row, column)| match column {
+            0 => (row % 20) as f64,
+            _ if row % 3 == 0 => f64::NAN,
+            _ => (row * 7919 % 2000) as f64,
+        });
+        let then: Vec<_> = values
+            .rows()
+            .into_iter()
+            .map(|row| if row[0] < 3.0 && !row[1].is_nan() { 0 } else { row[0] as u32 + 1 })
+            .collect();
+        let days = (0..2000).map(|row| row / 500).collect();
+        let unused = vec![0.0; 2000];
+        let matrix = Matrix { values, docks: vec![5; 2000], usual_full: unused.clone(), queue_full: unused, days };
+        (matrix, then)
+    }
+
+    fn fit(matrix: &Matrix, docks_then: &[u32]) -> crate::Result<Boost> {
+        let full: Vec<_> = docks_then.iter().map(|&docks| docks == 0).collect();
+        Boost::fit(Rows { matrix, full: &full, docks_then })
+    }
+
+    #[test]
+    fn finds_the_rule_behind_the_rows_also_where_a_value_is_unknown() {
+        let (matrix, then) = rows();
+        let model = fit(&matrix, &then).unwrap();
+        assert!(model.is_sound(2) && !model.is_sound(3));
+        for (p, then) in model.predict(&matrix).into_iter().zip(then) {
+            assert_eq!(p > 0.5, then == 0, "{p} for {then} docks");
+        }
+    }
+
+    #[test]
+    fn the_same_rows_give_the_same_model_and_a_single_day_is_enough() {
+        let (mut matrix, then) = rows();
+        assert_eq!(fit(&matrix, &then).unwrap(), fit(&matrix, &then).unwrap());
+        matrix.days.fill(7);
+        let single = fit(&matrix, &then).unwrap();
+        assert!(single.is_sound(2) && single.predict(&matrix).iter().all(|p| (0.0..1.0).contains(p)));
+    }
+
+    #[test]
+    fn one_outcome_alone_is_an_error_that_says_so() {
+        let (matrix, _) = rows();
+        let error = fit(&matrix, &[3; 2000]).unwrap_err().to_string();
+        assert!(error.starts_with("boosting needs both outcomes: of 2000 training rows none is full"), "{error}");
     }
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::features::Matrix;
 
 /// The penalties that are tried, the strongest first.
-const ALPHAS: [f64; 3] = [100.0, 10.0, 1.0];
+const ALPHAS: [f64; 4] = [10_000.0, 1_000.0, 100.0, 10.0];
 /// With more training rows than this the default penalty is as good as any, and none is tried.
 const MANY: usize = 50_000;
 /// The depths that are tried, and the deepest that is grown.
@@ -40,7 +40,7 @@ pub(super) enum Fitted {
     Logistic(Logistic),
     Tree(Tree),
     Queue(Queue),
-    Boost(Boost),
+    Boost(Box<Boost>),
     Blend(Blend),
 }
 
@@ -59,6 +59,7 @@ pub(super) struct Rows<'a> {
     pub(super) matrix: &'a Matrix,
     pub(super) full: &'a [bool],
     /// Free docks at the target.
+    #[cfg_attr(not(feature = "boost"), allow(dead_code, reason = "boosting alone learns from more than full or not"))]
     pub(super) docks_then: &'a [u32],
 }
 
@@ -81,7 +82,7 @@ impl Fitted {
             }
             ModelName::Tree => Self::Tree(Tree::fit(&matrix.values, full, tuning.depth)?),
             ModelName::Queue => Self::Queue(Queue),
-            ModelName::Boost => Self::Boost(Boost::fit(rows)?),
+            ModelName::Boost => Self::Boost(Box::new(Boost::fit(rows)?)),
             ModelName::Blend => {
                 return Err(Error::new(ErrorKind::Model, "there is no other model that could be mixed"));
             }
@@ -131,7 +132,7 @@ impl Fitted {
             Self::Logistic(model) => model,
             Self::Tree(model) => model,
             Self::Queue(model) => model,
-            Self::Boost(model) => model,
+            Self::Boost(model) => model.as_ref(),
             Self::Blend(model) => model,
         }
     }

@@ -5,7 +5,7 @@
 //! score that it will have in the mean, beside the one that the truth itself has.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::metrics::cut;
 use super::name::ModelName;
@@ -13,7 +13,7 @@ use crate::features::{Leg, transient};
 use crate::ingest::SimulatedStation;
 
 /// What a model loses by not knowing the truth.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Regret {
     /// The model.
     pub model: ModelName,

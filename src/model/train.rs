@@ -16,6 +16,7 @@ use super::name::ModelName;
 use super::save::{Prediction, SavedModel, Trained};
 use super::scope::Scope;
 use super::split::{ChronologicalSplit, show};
+use super::stopwatch::Stopwatch;
 use super::training::{BlendWeight, CountForecastScores, ModelScores, Origins, Tested, TrainSettings, Training};
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::{
@@ -24,7 +25,7 @@ use crate::features::{
 use crate::station::StationStatus;
 
 /// The seed of the bootstrap: the same scores have the same intervals.
-const SEED: u64 = 1;
+pub(super) const SEED: u64 = 1;
 
 /// Trains and judges. `progress` is told each step in a line.
 ///
@@ -46,17 +47,23 @@ pub fn train_each(
 }
 
 /// A history made ready to train on.
-struct Trainer<'a> {
+pub(super) struct Trainer<'a> {
     readings: &'a [StationStatus],
-    history: History,
-    data: (DateTime<Utc>, DateTime<Utc>),
+    pub(super) history: History,
+    pub(super) data: (DateTime<Utc>, DateTime<Utc>),
+    /// What the history took.
+    watch: Stopwatch,
     /// The flows by the readings before a time, as they were asked for.
-    flows: RefCell<Vec<(i64, Rc<(Flows, DailyFlows)>)>>,
+    flows: RefCell<Vec<FlowsBefore>>,
 }
 
+/// Seconds since 1970, and the flows by the readings before.
+type FlowsBefore = (i64, Rc<(Flows, DailyFlows)>);
+
 impl<'a> Trainer<'a> {
-    fn new(readings: &'a [StationStatus]) -> Result<Self> {
-        let history = History::new(readings);
+    pub(super) fn new(readings: &'a [StationStatus]) -> Result<Self> {
+        let mut watch = Stopwatch::default();
+        let history = watch.time("history", || History::new(readings));
         let Some(data) = history.span() else {
             return Err(Error::new(
                 ErrorKind::Model,
@@ -64,10 +71,10 @@ impl<'a> Trainer<'a> {
             )
             .way_out("take another history"));
         };
-        Ok(Self { readings, history, data, flows: RefCell::default() })
+        Ok(Self { readings, history, data, watch, flows: RefCell::default() })
     }
 
-    fn flows(&self, before: DateTime<Utc>) -> Rc<(Flows, DailyFlows)> {
+    pub(super) fn flows(&self, before: DateTime<Utc>) -> Rc<(Flows, DailyFlows)> {
         let before = before.timestamp();
         let mut known = self.flows.borrow_mut();
         if let Some((_, flows)) = known.iter().find(|(time, _)| *time == before) {
@@ -78,19 +85,30 @@ impl<'a> Trainer<'a> {
         flows
     }
 
-    fn train(&self, settings: &TrainSettings, progress: &mut dyn FnMut(&str)) -> Result<Training> {
-        let (history, data) = (&self.history, self.data);
+    /// Whose rows are trained on, and the only station whose rows count, if there is one.
+    pub(super) fn scope(
+        &self,
+        settings: &TrainSettings,
+        examples: &[Example],
+        split: &ChronologicalSplit,
+    ) -> Result<(Scope, Option<usize>)> {
+        let scope = Scope::of(settings, self.readings, &self.history, examples, split)?;
+        let alone = if let Scope::Station(code) = &scope { self.history.position(code.as_str()) } else { None };
+        Ok((scope, alone))
+    }
+
+    pub(super) fn train(&self, settings: &TrainSettings, progress: &mut dyn FnMut(&str)) -> Result<Training> {
+        let (history, data, mut watch) = (&self.history, self.data, self.watch.clone());
         let target = settings.target()?;
         let split = ChronologicalSplit::new(data, settings.split, target)?;
-        let examples = target.examples(history);
+        let examples = watch.time("labels", || target.examples(history));
         progress(&format!(
             "{} of {} usable readings of {} stations have a label",
             examples.len(),
             history.len(),
             history.stations().len()
         ));
-        let scope = Scope::of(settings, self.readings, history, &examples, &split)?;
-        let alone = if let Scope::Station(code) = &scope { history.position(code.as_str()) } else { None };
+        let (scope, alone) = self.scope(settings, &examples, &split)?;
         let mut notes = Vec::new();
         if settings.split.is_none() {
             notes.push(format!(
@@ -101,19 +119,19 @@ impl<'a> Trainer<'a> {
         let parts = Parts::new(&examples, &split, settings.test_until, alone)?;
         progress("fitting the flows of each station");
         let span = Span { history, target, alone, flows: &self.flows(split.validation_from()) };
-        let validated = validate(&span, &parts, settings.model, &mut notes, progress);
+        let validated = validate(&span, &parts, settings, &mut notes, progress);
         let preferred = prefer(&validated, settings.model, &mut notes);
 
         progress(&format!("fitting on {} origins of the whole training span", span.own(&parts.train).count()));
-        let flows = self.flows(split.test_from());
+        let flows = watch.time("flows", || self.flows(split.test_from()));
         let span = Span { flows: &flows, ..span };
-        let (matrix, rates) = span.training(&parts.train);
+        let (matrix, rates) = watch.time("features of the training rows", || span.training(&parts.train));
         let outcomes = span.outcomes(&parts.train);
         let rows = outcomes.rows(&matrix);
         let mut fitted: Vec<Fitted> = Vec::new();
         for &(name, tuning) in &validated.tuned {
             progress(&format!("fitting {name} on {} origins", matrix.len()));
-            match Fitted::fit(name, rows, tuning) {
+            match watch.time(format!("fit {name}"), || Fitted::fit(name, rows, tuning)) {
                 Ok(model) => fitted.push(model),
                 Err(error) if settings.model == Some(name) => return Err(error),
                 Err(error) => notes.push(format!("{name} is left out: {error}")),
@@ -127,7 +145,7 @@ impl<'a> Trainer<'a> {
         drop(matrix);
 
         progress(&format!("scoring on {} origins of the test span", parts.test.len()));
-        let test = Test::new(&span, &parts, &rates, &fitted);
+        let test = Test::new(&span, &parts, &rates, &fitted, &mut watch);
         let mut preferred = preferred.into_iter();
         let Some(place) = preferred.find_map(|name| fitted.iter().position(|model| model.name() == name)) else {
             return Err(Error::new(ErrorKind::Model, "no model could be fitted").way_out("take a longer history"));
@@ -204,6 +222,7 @@ impl<'a> Trainer<'a> {
             model,
             predictions,
             tested: test.tested,
+            timings: watch.into_steps(),
             scope,
         })
     }
@@ -211,26 +230,26 @@ impl<'a> Trainer<'a> {
 
 /// What rows are made from, but for which rows they are.
 #[derive(Clone, Copy)]
-struct Span<'a> {
-    history: &'a History,
-    target: Target,
+pub(super) struct Span<'a> {
+    pub(super) history: &'a History,
+    pub(super) target: Target,
     /// The only station whose rows count, if the others only stand around it.
-    alone: Option<usize>,
-    flows: &'a (Flows, DailyFlows),
+    pub(super) alone: Option<usize>,
+    pub(super) flows: &'a (Flows, DailyFlows),
 }
 
 impl Span<'_> {
     /// Those of the examples that are rows.
-    fn own<'e>(&self, examples: &'e [Example]) -> impl Iterator<Item = &'e Example> {
+    pub(super) fn own<'e>(&self, examples: &'e [Example]) -> impl Iterator<Item = &'e Example> {
         let alone = self.alone;
         examples.iter().filter(move |example| alone.is_none_or(|alone| alone == example.station))
     }
 
-    fn training(&self, examples: &[Example]) -> (Matrix, Rates) {
+    pub(super) fn training(&self, examples: &[Example]) -> (Matrix, Rates) {
         Matrix::of_training(self.history, examples, self.alone, &self.flows.1, self.target)
     }
 
-    fn later(&self, examples: &[Example], rates: &Rates) -> Matrix {
+    pub(super) fn later(&self, examples: &[Example], rates: &Rates) -> Matrix {
         Matrix::of(self.history, &origins(examples), rates, &self.flows.0, self.target)
     }
 
@@ -242,7 +261,7 @@ impl Span<'_> {
         }
     }
 
-    fn docks_then(&self, example: &Example) -> u32 {
+    pub(super) fn docks_then(&self, example: &Example) -> u32 {
         let docks = self.history.stations()[example.station].docks()[example.reading];
         docks.saturating_add_signed(example.change)
     }
@@ -262,15 +281,15 @@ impl Outcomes {
 
 /// The labelled origins of each part, in the order of station, then time: of all stations where the rates are fitted, of
 /// the rows alone where it is scored.
-struct Parts {
+pub(super) struct Parts {
     fit: Vec<Example>,
     validation: Vec<Example>,
-    train: Vec<Example>,
-    test: Vec<Example>,
+    pub(super) train: Vec<Example>,
+    pub(super) test: Vec<Example>,
 }
 
 impl Parts {
-    fn new(
+    pub(super) fn new(
         examples: &[Example],
         split: &ChronologicalSplit,
         test_until: Option<DateTime<Utc>>,
@@ -325,7 +344,7 @@ impl Validated {
 fn validate(
     span: &Span<'_>,
     parts: &Parts,
-    asked: Option<ModelName>,
+    settings: &TrainSettings,
     notes: &mut Vec<String>,
     progress: &mut dyn FnMut(&str),
 ) -> Validated {
@@ -341,9 +360,11 @@ fn validate(
     let mut forecasts = Vec::new();
     let mut tuned = Vec::new();
     // Calibrated persistence is always there: skill is measured against it. A blend needs all the others.
-    let wanted = |name: &ModelName| match asked {
+    let wanted = |name: &ModelName| match settings.model {
+        _ if *name == ModelName::Calibrated => true,
+        None if !settings.among.is_empty() => settings.among.contains(name),
         None | Some(ModelName::Blend) => name.is_built_in(),
-        Some(asked) => asked == *name || *name == ModelName::Calibrated,
+        Some(asked) => asked == *name,
     };
     for name in ModelName::ALL.into_iter().filter(|name| wanted(name) && *name != ModelName::Blend) {
         match Fitted::tune(name, outcomes.rows(&matrix), came.rows(&later)) {
@@ -422,10 +443,14 @@ struct Test<'a> {
 }
 
 impl<'a> Test<'a> {
-    fn new(span: &Span<'_>, parts: &'a Parts, rates: &Rates, fitted: &[Fitted]) -> Self {
+    fn new(span: &Span<'_>, parts: &'a Parts, rates: &Rates, fitted: &[Fitted], watch: &mut Stopwatch) -> Self {
         let examples = &parts.test[..];
-        let matrix = span.later(examples, rates);
-        let forecasts = fitted.iter().map(|model| (model.name(), model.predict(&matrix))).collect();
+        let matrix = watch.time("features of the test rows", || span.later(examples, rates));
+        let mut forecast = |model: &Fitted| {
+            let name = model.name();
+            (name, watch.time(format!("predict {name}"), || model.predict(&matrix)))
+        };
+        let forecasts = fitted.iter().map(&mut forecast).collect();
         let groups = groups(&parts.train, span.history.stations().len());
         let judged = examples.iter().map(|example| {
             let (day, hour) = local_day_and_hour(example.time);

@@ -1,5 +1,7 @@
 //! What a training is asked for, and what it answers.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,8 @@ pub struct TrainSettings {
     pub test_until: Option<DateTime<Utc>>,
     /// The model to train; `None` for all of them, and the one that the validation span prefers.
     pub model: Option<ModelName>,
+    /// Unless `model` is given: the models to train and choose from, calibrated persistence always with them; empty for all.
+    pub among: Vec<ModelName>,
     /// The station to report for.
     pub station: Option<StationCode>,
     /// Train on all stations and predict for all, even if one is asked for.
@@ -35,7 +39,7 @@ pub struct TrainSettings {
 }
 
 /// How many origins have a label in each part; validation is a part of training.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origins {
     /// In the training span.
     pub train: usize,
@@ -115,6 +119,11 @@ pub struct Training {
     /// Every row of the test span with every model's forecast.
     #[serde(skip)]
     pub tested: Tested,
+    /// How long each step took, in their order: `history`, `labels`, and of the fit on the whole training span `flows`,
+    /// `features of the training rows`, `fit MODEL`, `features of the test rows` and `predict MODEL`. Flows that an
+    /// earlier horizon fitted take no time again.
+    #[serde(skip)]
+    pub timings: Vec<(String, Duration)>,
 }
 
 /// The weight of one model in a blend.
@@ -157,6 +166,7 @@ impl Default for TrainSettings {
             split: None,
             test_until: None,
             model: None,
+            among: Vec::new(),
             station: None,
             pooled: false,
         }

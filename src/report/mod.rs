@@ -19,8 +19,10 @@
 
 mod axis;
 mod bars;
+mod experiment;
 mod figure;
 mod font;
+mod labelled;
 mod occupancy_map;
 mod page;
 mod palette;
@@ -41,7 +43,11 @@ mod svg;
 mod tests;
 
 pub use bars::{ModelScore, ModelScores, Zone, ZoneOccupancy};
+pub use experiment::{
+    FoundExperiment, NamedFigure, experiment_figures, experiment_page, experiments_page, main_figures,
+};
 pub use figure::Figure;
+pub use labelled::{TableKind, write_labelled_rows};
 pub use occupancy_map::{MapStation, OccupancyMap};
 pub use page::{Page, PageFigure, PageTable, Section};
 pub use precision_recall::{PrecisionRecall, PrecisionRecallCurve};

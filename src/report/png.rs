@@ -107,15 +107,17 @@ fn failed(error: impl fmt::Display) -> Error {
 fn shrink(large: &[u8], width: usize) -> Vec<u8> {
     const TIMES: usize = self::TIMES as usize;
     const PIXELS: u16 = (TIMES * TIMES) as u16;
+    const { assert!(TIMES == 3, "a square is three pixels wide below") };
     let mut small = Vec::with_capacity(large.len() / (TIMES * TIMES));
     let mut sums = vec![0u16; width * 3];
     for rows in large.chunks_exact(width * 3 * TIMES * TIMES) {
         sums.fill(0);
         for row in rows.chunks_exact(width * 3 * TIMES) {
             for (sum, square) in sums.chunks_exact_mut(3).zip(row.chunks_exact(3 * TIMES)) {
-                for pixel in square.chunks_exact(3) {
-                    (0..3).for_each(|channel| sum[channel] += u16::from(pixel[channel]));
-                }
+                // Written out: as loops, these nine are most of the time that an example takes in the dev profile.
+                sum[0] += u16::from(square[0]) + u16::from(square[3]) + u16::from(square[6]);
+                sum[1] += u16::from(square[1]) + u16::from(square[4]) + u16::from(square[7]);
+                sum[2] += u16::from(square[2]) + u16::from(square[5]) + u16::from(square[8]);
             }
         }
         small.extend(sums.iter().map(|sum| ((sum + PIXELS / 2) / PIXELS) as u8));
