@@ -10,7 +10,7 @@ use std::hint::black_box;
 use chrono::TimeDelta;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use velib::StationCode;
-use velib::features::{Flows, History, Matrix, Rates, Target};
+use velib::features::{Flows, History, Matrix, Target};
 use velib::model::{ModelName, SavedModel, TrainSettings, train, train_each};
 
 /// The rates and the matrix of every origin that has a label. Its elements are the rows.
@@ -47,8 +47,8 @@ fn fit(c: &mut Criterion) {
 const HORIZONS: [TimeDelta; 4] =
     [TimeDelta::minutes(15), TimeDelta::minutes(30), TimeDelta::minutes(60), TimeDelta::minutes(120)];
 
-/// The outlook of every station at four horizons from three days of readings, one every quarter of an hour; beside it the
-/// features alone, which are most of it. Its elements are the forecasts.
+/// The outlook of every station at four horizons from three days of readings, one every quarter of an hour; beside it that of
+/// a single station, which is what the whole network has to be looked through for. Its elements are the forecasts.
 fn predict(c: &mut Criterion) {
     let of_model = |model| {
         let settings = TrainSettings { model: Some(model), pooled: true, ..TrainSettings::default() };
@@ -62,24 +62,15 @@ fn predict(c: &mut Criterion) {
     let codes: Vec<StationCode> = history.stations().iter().map(|station| station.code().clone()).collect();
 
     let mut group = c.benchmark_group("predict network");
-    group.throughput(Throughput::Elements((codes.len() * HORIZONS.len()) as u64));
-    let newest: Vec<_> = history.stations().iter().enumerate().map(|(place, own)| (place, own.len() - 1)).collect();
-    let ((flows, _), rates) = (Flows::fit(&history, i64::MAX), Rates::default());
-    group.bench_function("features alone", |b| {
-        b.iter_with_large_drop(|| {
-            HORIZONS.map(|horizon| {
-                let target = Target::new(horizon, TimeDelta::minutes(5));
-                Matrix::of(black_box(&history), &newest, &rates, &flows, target)
-            })
-        });
-    });
     for name in [ModelName::Calibrated, ModelName::Logistic] {
         let model = of_model(name);
-        group.bench_function(name.as_str(), |b| {
-            b.iter_with_large_drop(|| {
-                model.outlook(black_box(&history), &latest, &codes, made_at, &HORIZONS).expect("an outlook")
-            });
-        });
+        let of = |codes: &[StationCode]| {
+            model.outlook(black_box(&history), &latest, codes, made_at, &HORIZONS).expect("an outlook")
+        };
+        group.throughput(Throughput::Elements(HORIZONS.len() as u64));
+        group.bench_function(format!("{name}, one station"), |b| b.iter_with_large_drop(|| of(&codes[..1])));
+        group.throughput(Throughput::Elements((codes.len() * HORIZONS.len()) as u64));
+        group.bench_function(format!("{name}, all stations"), |b| b.iter_with_large_drop(|| of(&codes)));
     }
     group.finish();
 }
