@@ -88,7 +88,8 @@ pub(super) fn values(docks: &[f64]) -> [f64; 3] {
     [logit(at_most(0)), logit(at_most(2)), mean.ln_1p()]
 }
 
-/// The diversion whose queues have the least logarithmic loss over the training rows; of many rows every n-th is tried.
+/// The diversion whose queues have the least logarithmic loss over the training rows (in the order of station, then time); of
+/// many rows those of every n-th station are tried.
 pub(super) fn fit_diversion(
     history: &History,
     neighbours: &Neighbours,
@@ -105,7 +106,8 @@ pub(super) fn fit_diversion(
             let full = docks.first().copied().unwrap_or(0.0).clamp(1e-6, 1.0 - 1e-6);
             Some(if example.full { -full.ln() } else { -(-full).ln_1p() })
         };
-        examples.iter().step_by(step).filter_map(of_row).sum::<f64>()
+        let stations = examples.chunk_by(|a, b| a.station == b.station).step_by(step);
+        stations.flatten().filter_map(of_row).sum::<f64>()
     };
     let mut best = (f64::INFINITY, 0.0);
     for diversion in DIVERSIONS {
