@@ -20,7 +20,7 @@ pub struct History {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StationHistory {
     code: StationCode,
-    /// Latitude and longitude, degrees: the first that is known, so that no later reading moves a station.
+    /// Latitude and longitude, degrees, as its first reading tells, so that no later one moves a station.
     position: Option<(f64, f64)>,
     times: Vec<i64>,
     docks: Vec<u32>,
@@ -48,7 +48,7 @@ pub struct Past<'a> {
 impl History {
     /// The history in `readings`, which may come in any order and repeat.
     ///
-    /// Readings without capacity, docks or bikes are left out first; of those that share station and second of
+    /// Readings without capacity, docks or bikes, or with more of them than a station can have, are left out first; of those that share station and second of
     /// `last_reported` the first fetched is kept; of these the usable ones.
     pub fn new(readings: &[StationStatus]) -> Self {
         let mut by_station: HashMap<&StationCode, Vec<&StationStatus>> = HashMap::new();
@@ -105,7 +105,7 @@ impl StationHistory {
         readings.retain(|reading| reading.is_open());
         let mut station = Self {
             code,
-            position: readings.iter().find_map(|reading| reading.lat.zip(reading.lon)),
+            position: readings.first().and_then(|reading| reading.lat.zip(reading.lon)),
             times: Vec::with_capacity(readings.len()),
             docks: Vec::with_capacity(readings.len()),
             bikes: Vec::with_capacity(readings.len()),
@@ -134,7 +134,7 @@ impl StationHistory {
         &self.code
     }
 
-    /// Latitude and longitude in degrees (WGS 84), the first that a usable reading tells.
+    /// Latitude and longitude in degrees (WGS 84), as its first usable reading tells.
     pub fn position(&self) -> Option<(f64, f64)> {
         self.position
     }
@@ -253,9 +253,13 @@ pub(super) fn nearest(times: &[i64], target: i64, tolerance: i64) -> Option<usiz
         .filter(|&index| (times[index] - target).abs() <= tolerance)
 }
 
-/// Capacity, free docks and bikes, where all three are known.
+/// No station has so many docks: a count above is a mistake of the feed.
+const MOST_DOCKS: u32 = 1_000;
+
+/// Capacity, free docks and bikes, where all three are known and can be.
 fn counts(reading: &StationStatus) -> Option<(u32, u32, u32)> {
-    Some((reading.capacity?, reading.docks_available?, reading.bikes_available?))
+    let counts = (reading.capacity?, reading.docks_available?, reading.bikes_available?);
+    (counts.0.max(counts.1).max(counts.2) <= MOST_DOCKS).then_some(counts)
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ impl Matrix {
         let (mut first, second) = std::thread::scope(|scope| {
             let other = scope.spawn(|| half(second));
             let first = half(first);
-            (first, other.join().unwrap_or_default())
+            (first, other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
         first.append(second);
         let width = columns().len();

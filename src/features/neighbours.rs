@@ -12,8 +12,6 @@ use crate::station::metres_between;
 
 /// How many neighbours are looked at.
 const COUNT: usize = 10;
-/// How many are kept in mind, so that some may be silent.
-const CANDIDATES: usize = 20;
 /// The distance over which a neighbour's weight falls to 1/e, metres.
 const REACH: f64 = 350.0;
 /// No station further away is a neighbour, metres.
@@ -70,7 +68,6 @@ impl Neighbours {
                 .filter(|&(_, metres)| metres <= FARTHEST)
                 .collect();
             near.sort_by(|a, b| a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal));
-            near.truncate(CANDIDATES);
             near.into_iter().map(|(other, metres)| (other, (-metres / REACH).exp())).collect()
         });
         Self { nearest: nearest.collect() }

@@ -1,7 +1,8 @@
 //! What is usual at each station: how often it is full, and how its free docks move, by the hour and the kind of day.
 //!
 //! The tallies are fitted on training rows only. For a training row itself its own day and the day of its label are
-//! taken out again, so that no row meets its own answer (but for its weight in the network's means). A row that is
+//! taken out again, so that no row meets its own answer (but for its weight in the network's means, and for a label that
+//! is read within the tolerance on the other side of midnight). A row that is
 //! forecast later meets the tallies as they are, and with them those of every later day that had ended before its own
 //! began: what is usual is learned on while a model is in use, and never from what comes after the origin. Few rows say
 //! little, so each share is drawn towards the coarser one above it.

@@ -99,7 +99,7 @@ impl<'a> Network<'a> {
     }
 
     /// The rows among which a rider to the station of this row can choose, and how far their stations are: of each station
-    /// near it the row closest in time.
+    /// near it the newest row at that time.
     fn candidates(&self, row: usize) -> impl Iterator<Item = (usize, f64)> {
         let (station, time) = (self.tested.judged[row].station, self.tested.times[row]);
         let near = self.near.get(&station).map_or(&[][..], Vec::as_slice);
@@ -108,11 +108,10 @@ impl<'a> Network<'a> {
                 return Some((row, 0.0));
             }
             let rows = self.rows.get(&other)?;
-            let after = rows.partition_point(|&row| self.tested.times[row] < time);
-            let around = [after.checked_sub(1), Some(after)].into_iter().flatten().filter_map(|place| rows.get(place));
-            let apart = |row: usize| (self.tested.times[row] - time).abs();
-            let closest = around.copied().min_by_key(|&row| apart(row))?;
-            (apart(closest) <= AT_ONCE).then_some((closest, metres))
+            // Never a later one: the rider has set out by then.
+            let newest = rows.partition_point(|&row| self.tested.times[row] <= time).checked_sub(1)?;
+            let newest = *rows.get(newest)?;
+            (time - self.tested.times[newest] <= AT_ONCE).then_some((newest, metres))
         })
     }
 }
@@ -124,14 +123,15 @@ mod tests {
     use crate::features::testing::reading;
     use crate::station::StationCode;
 
-    /// Three stations in a row, the third out of reach of the first; each reports at 0 and, a little later, at an hour.
+    /// Three stations in a row, the third out of reach of the first; each reports twice, an hour apart, the
+    /// farther the sooner.
     fn street() -> (History, Tested) {
         let mut readings = Vec::new();
         let mut tested = Tested::default();
         for (place, metres) in [0.0, 300.0, 700.0].into_iter().enumerate() {
             let code = (place + 1).to_string();
             for hour in 0..2 {
-                let time = hour * 3600 + place as i64 * 400;
+                let time = 1000 + hour * 3600 - place as i64 * 400;
                 let lat = Some(48.85 + metres / 111_195.0);
                 readings.push(crate::station::StationStatus { lat, lon: Some(2.3), ..reading(&code, time, 3) });
                 let (station, group) = (place as u32, StationGroup::Seldom);
@@ -150,7 +150,8 @@ mod tests {
         let of = |row| network.candidates(row).map(|(row, metres)| (row, metres.round())).collect::<Vec<_>>();
         assert_eq!(of(0), [(0, 0.0), (2, 300.0)]);
         assert_eq!(of(1), [(1, 0.0), (3, 300.0)]);
-        assert_eq!(of(2), [(2, 0.0), (0, 300.0), (4, 400.0)]);
+        // The first station reports a little later, which nobody knows yet.
+        assert_eq!(of(2), [(2, 0.0), (4, 400.0)]);
     }
 
     #[test]

@@ -229,6 +229,10 @@ impl TryFrom<UncheckedSplit> for SplitSettings {
         if first.is_some() && test_days.is_some() {
             return Err(refuse("`first` and `test_days` both say where testing begins").way_out("keep one of them"));
         }
+        if test_days.is_some_and(|days| days.get() > MOST_TEST_DAYS) {
+            return Err(refuse("so many `test_days` are longer than any history")
+                .way_out(format_args!("take at most {MOST_TEST_DAYS}")));
+        }
         let folds = folds.unwrap_or(NonZeroU32::MIN);
         if folds.get() > MOST_FOLDS {
             return Err(
@@ -241,6 +245,8 @@ impl TryFrom<UncheckedSplit> for SplitSettings {
 
 /// More would train for days.
 const MOST_FOLDS: u32 = 100;
+/// Ten years.
+const MOST_TEST_DAYS: u32 = 3_650;
 
 /// At least one, and none twice; the shortest first.
 fn horizons<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<Span>, D::Error> {
