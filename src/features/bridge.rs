@@ -3,9 +3,11 @@
 //! The readings tell where the station stood at both ends, so the path between them is a bridge of the chain. In
 //! discrete time the expected number of jumps, and of visits to the two ends of the chain, follow from one run forward
 //! from the first reading and one backward from the second (Hobolth and Jensen, "Summary statistics for endpoint-
-//! conditioned continuous-time Markov chains", J. Appl. Probab. 2011). No matrix is made: it costs two runs a leg.
+//! conditioned continuous-time Markov chains", J. Appl. Probab. 2011). No matrix is made: it costs two runs a leg. Where both
+//! readings are far from full and from empty, a shorter way serves ([`skellam`]).
 
 use super::birth_death::{Direction, Jumps, Leg, MOST_JUMPS, Uniformised, poisson};
+use super::skellam;
 
 /// Trips and the time in which they were possible; sums of expectations.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -47,6 +49,15 @@ impl Bridge {
     /// The tally of each leg, given that there were `from` free docks of `docks` at first and `to` at last; `None` if
     /// that is less probable than `least`.
     pub(super) fn tallies(&mut self, from: u32, to: u32, docks: u32, legs: &[Leg], least: f64) -> Option<&[Tally]> {
+        if skellam::is_far((from, to), docks, legs) {
+            let change = i64::from(to) - i64::from(from);
+            return skellam::tallies(change, legs, least, &mut self.tallies).then_some(&self.tallies);
+        }
+        self.walk(from, to, docks, legs, least)
+    }
+
+    /// The same, state by state.
+    pub(super) fn walk(&mut self, from: u32, to: u32, docks: u32, legs: &[Leg], least: f64) -> Option<&[Tally]> {
         if from.max(to) > docks || docks == 0 {
             return None;
         }
@@ -107,21 +118,19 @@ impl Part {
     /// With `k` jumps before a moment and `l` after it, the moment is as likely to be any of the leg's: the integral over
     /// it of both Poisson probabilities is that of `k + l` jumps, divided by `k + l + 1`.
     fn visits(&self) -> (f64, f64) {
-        let reached = |ends: &[(f64, f64)]| {
-            ends.iter().fold((false, false), |(full, empty), end| (full || end.0 > 0.0, empty || end.1 > 0.0))
-        };
-        let (before, after) = (reached(&self.ends), reached(&self.ends_ahead));
-        let share = |reached: bool, end: fn(&(f64, f64)) -> f64| {
-            if !reached {
-                return 0.0;
-            }
+        let share = |end: fn(&(f64, f64)) -> f64| {
+            // Before so many jumps an end is out of reach.
+            let reach = |ends: &[(f64, f64)]| ends.iter().position(|one| end(one) > 0.0);
+            let (Some(before), Some(after)) = (reach(&self.ends), reach(&self.ends_ahead)) else { return 0.0 };
             let of = |jumps: usize| {
-                let pairs = self.ends[..=jumps].iter().zip(self.ends_ahead[..=jumps].iter().rev());
+                let pairs =
+                    self.ends[before..=jumps - after].iter().zip(self.ends_ahead[after..=jumps - before].iter().rev());
                 pairs.map(|(before, after)| end(before) * end(after)).sum::<f64>()
             };
-            self.weights.iter().enumerate().map(|(jumps, weight)| weight / (jumps + 1) as f64 * of(jumps)).sum()
+            let weights = self.weights.iter().enumerate().skip(before + after);
+            weights.map(|(jumps, weight)| weight / (jumps + 1) as f64 * of(jumps)).sum()
         };
-        (share(before.0 && after.0, |end| end.0), share(before.1 && after.1, |end| end.1))
+        (share(|end| end.0), share(|end| end.1))
     }
 }
 

@@ -14,7 +14,7 @@ use super::birth_death::Leg;
 use super::bridge::{Bridge, Tally};
 use super::calendar::LocalTime;
 use super::history::{History, StationHistory};
-use super::shapes::{CELLS, CellRates, CellTallies, Shapes};
+use super::shapes::{CELLS, CellRates, CellTallies, Mixture, Shapes};
 use crate::station::StationCode;
 
 /// Rates of every station, and of the network for a station that was not there; kept with a model.
@@ -40,6 +40,8 @@ pub struct DailyFlows {
     days: Days,
     /// By the station, its place that of the history: all days together.
     totals: Vec<CellTallies>,
+    /// By the station: its mixture of the shapes, by all days together.
+    mixtures: Vec<Mixture>,
     /// By the station, the day and the hour.
     hours: Vec<Vec<HourTally>>,
 }
@@ -47,8 +49,8 @@ pub struct DailyFlows {
 /// A tally in a small space.
 type HourTally = [f32; 4];
 
-/// Steps of EM after the first rates.
-const STEPS: usize = 2;
+/// Steps of EM after the first rates: each over every so-manyth pair of readings.
+const STEPS: [usize; 2] = [2, 1];
 /// The longest and the shortest time between two readings that are learned from, seconds.
 const LONGEST: i64 = 4 * HOUR;
 const SHORTEST: i64 = 30;
@@ -76,16 +78,18 @@ impl Flows {
         let mut totals: Vec<_> = stations.iter().map(|station| first_tallies(station, &days)).collect();
         let mut hours = Vec::new();
         let mut shapes = Shapes::fit(&totals);
-        for _ in 0..STEPS {
+        for every in STEPS {
             let rates: Vec<_> = totals.iter().map(|own| shapes.rates(own)).collect();
-            (totals, hours) = expect(stations, &rates, &days, threads).into_iter().unzip();
-            shapes = Shapes::fit(&totals);
+            (totals, hours) = expect(stations, &rates, &days, every, threads).into_iter().unzip();
+            shapes = shapes.refit(&totals);
         }
         let network = StationFlows::of(&shapes.rates(&CellTallies::default()));
-        let seen = stations.iter().zip(&totals).filter(|(_, own)| own.was_seen());
+        let mixtures: Vec<_> = totals.iter().map(|own| shapes.mixture(own)).collect();
+        let daily = DailyFlows { shapes, days, totals, mixtures, hours };
+        let seen = stations.iter().enumerate().filter(|(place, _)| daily.totals[*place].was_seen());
         let (codes, stations) =
-            seen.map(|(station, own)| (station.code().clone(), StationFlows::of(&shapes.rates(own)))).unzip();
-        (Self { network, codes, stations }, DailyFlows { shapes, days, totals, hours })
+            seen.map(|(place, station)| (station.code().clone(), daily.with(place, &daily.totals[place]))).unzip();
+        (Self { network, codes, stations }, daily)
     }
 
     /// The rates of a station; the network's for one that was not there.
@@ -132,7 +136,12 @@ impl DailyFlows {
         if days.1 != days.0 {
             self.take_out(&mut tallies, station, days.1);
         }
-        StationFlows::of(&self.shapes.rates(&tallies))
+        self.with(station, &tallies)
+    }
+
+    /// The rates of a station if that had been counted there.
+    fn with(&self, station: usize, tallies: &CellTallies) -> StationFlows {
+        StationFlows::of(&self.shapes.rates_near(&self.mixtures[station], tallies))
     }
 
     fn take_out(&self, tallies: &mut CellTallies, station: usize, day: i32) {
@@ -288,18 +297,20 @@ fn first_tallies(station: &StationHistory, days: &Days) -> CellTallies {
     }))
 }
 
-/// The tallies of each station under its rates: by the cell, and by the day and the hour.
+/// The tallies of each station under its rates, from every `every`th pair of readings: by the cell, and by the day and
+/// the hour.
 fn expect(
     stations: &[StationHistory],
     rates: &[CellRates],
     days: &Days,
+    every: usize,
     threads: usize,
 ) -> Vec<(CellTallies, Vec<HourTally>)> {
     let share = stations.len().div_ceil(threads).max(1);
     let of = |stations: &[StationHistory], rates: &[CellRates]| -> Vec<_> {
         let mut bridge = Bridge::default();
         let pairs = stations.iter().zip(rates);
-        pairs.map(|(station, rates)| expect_one(station, rates, days, &mut bridge)).collect()
+        pairs.map(|(station, rates)| expect_one(station, rates, days, every, &mut bridge)).collect()
     };
     std::thread::scope(|scope| {
         let parts = stations.chunks(share).zip(rates.chunks(share));
@@ -315,11 +326,12 @@ fn expect_one(
     station: &StationHistory,
     rates: &CellRates,
     days: &Days,
+    every: usize,
     bridge: &mut Bridge,
 ) -> (CellTallies, Vec<HourTally>) {
     let mut hours = vec![Tally::default(); 24 * days.kinds.len()];
     let (mut legs, mut places) = (Vec::new(), Vec::new());
-    for Interval { from, until, free, docks } in intervals(station, days) {
+    for Interval { from, until, free, docks } in intervals(station, days).step_by(every) {
         legs.clear();
         places.clear();
         for (start, seconds) in hours_of(from, until) {
@@ -426,7 +438,7 @@ mod tests {
                         Tally { returns, rentals, not_full, not_empty };
                 }
             }
-            let (left_out, told) = (daily.without(station, days), StationFlows::of(&daily.shapes.rates(&others)));
+            let (left_out, told) = (daily.without(station, days), daily.with(station, &others));
             let pairs = left_out.rates.iter().flatten().flatten().zip(told.rates.iter().flatten().flatten());
             for (a, b) in pairs {
                 assert!((a - b).abs() < 1e-3 * b, "{a} {b}");

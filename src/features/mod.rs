@@ -18,6 +18,7 @@ mod neighbours;
 mod queue;
 mod rates;
 mod shapes;
+mod skellam;
 mod state;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -2,14 +2,14 @@
 //!
 //! linfa's `predict_probabilities` gives the probability of the majority class, its line search may not end on columns
 //! of unlike scales, and it can answer with weights that solve nothing. So the columns are standardised, constant ones
-//! stay out, the sign is taken from the class that linfa calls positive, and a fit counts only if its gradient is zero,
-//! which implies that the mean forecast over the training rows is their base rate.
+//! stay out, and the sign is taken from the class that linfa calls positive. linfa looks at many rows dozens of times, so
+//! of a large network it is given a part, and a few of Newton's steps lead from there to the weights of all rows. A fit
+//! counts only if its gradient is zero, which implies that the mean forecast over the training rows is their base rate.
 
 use linfa::DatasetBase;
 use linfa::traits::Fit;
 use linfa_logistic::LogisticRegression;
-use ndarray::linalg::general_mat_mul;
-use ndarray::{Array1, Array2, ArrayView1, Axis, ShapeBuilder, Slice};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Slice};
 use serde::{Deserialize, Serialize};
 
 use super::fitted::Model;
@@ -19,12 +19,16 @@ use crate::features::Matrix;
 
 /// The steps after which linfa gives up.
 const MOST_STEPS: u64 = 300;
-/// The most rows that the first steps are taken over.
-const MOST_ROUGH: usize = 30_000;
+/// The most rows that linfa is given.
+const MOST_ROUGH: usize = 10_000;
+/// The steps after which Newton's method gives up.
+const MOST_NEWTON: usize = 60;
+/// A row whose forecast has a lower variance bends the loss little: of such rows one in so many is looked at.
+const LIGHT: (f64, usize) = (0.02, 16);
 /// A column whose standard deviation is below this is constant.
 const CONSTANT: f64 = 1e-9;
 /// The largest mean gradient that counts as zero, in standard deviations of the label.
-const GRADIENT: f64 = 1e-3;
+const GRADIENT: f64 = 1e-4;
 
 /// `p = 1 / (1 + exp(-(intercept + Σ weight (x - mean) / scale)))`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,19 +61,14 @@ impl Logistic {
             )
             .way_out("take a longer history, or all stations together"));
         }
-        let terms: Vec<_> = x.axis_iter(Axis(1)).map(Term::of).collect();
+        let terms = Term::of_columns(x.view());
         let kept: Vec<_> = (0..terms.len()).filter(|&column| terms[column].scale > CONSTANT).collect();
-        // Column by column in memory: the gradient reads it so.
-        let mut standardised = Array2::zeros((x.nrows(), kept.len()).f());
-        for (mut to, &column) in standardised.axis_iter_mut(Axis(1)).zip(&kept) {
-            to.zip_mut_with(&x.column(column), |to, &from| *to = terms[column].standardise(from));
-        }
-        let problem = Problem { x: standardised, full };
+        let problem = Problem::new(x, full, &terms, &kept);
         let mut fits = Vec::new();
         let mut start = alphas.first().map_or_else(|| Array1::zeros(kept.len() + 1), |&alpha| problem.start(alpha));
         let mut failure = String::new();
         for &alpha in alphas {
-            match problem.fit(alpha, &start) {
+            match problem.solve(alpha, &start) {
                 Ok(weights) => {
                     let mut terms = terms.clone();
                     for (&column, &weight) in kept.iter().zip(&weights) {
@@ -111,12 +110,25 @@ impl Model for Logistic {
 }
 
 impl Term {
-    fn of(column: ArrayView1<'_, f64>) -> Self {
-        let known = || column.iter().copied().filter(|x| !x.is_nan());
-        let count = known().count().max(1) as f64;
-        let mean = known().sum::<f64>() / count;
-        let scale = (known().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt();
-        Self { mean, scale, weight: 0.0 }
+    /// Mean and scale of each column, by what is known of it; row by row, as the rows lie in memory.
+    fn of_columns(x: ArrayView2<'_, f64>) -> Vec<Self> {
+        let mut sums = vec![(0.0, 0.0); x.ncols()];
+        for row in x.rows() {
+            for ((sum, count), &x) in sums.iter_mut().zip(row).filter(|(_, x)| !x.is_nan()) {
+                *sum += x;
+                *count += 1.0;
+            }
+        }
+        let counts: Vec<f64> = sums.iter().map(|&(_, count)| f64::max(count, 1.0)).collect();
+        let means: Vec<f64> = sums.iter().zip(&counts).map(|(&(sum, _), count)| sum / count).collect();
+        let mut squares = vec![0.0; x.ncols()];
+        for row in x.rows() {
+            for ((square, mean), &x) in squares.iter_mut().zip(&means).zip(row).filter(|(_, x)| !x.is_nan()) {
+                *square += (x - mean) * (x - mean);
+            }
+        }
+        let scales = squares.iter().zip(&counts).map(|(square, count)| f64::sqrt(square / count));
+        means.iter().zip(scales).map(|(&mean, scale)| Self { mean, scale, weight: 0.0 }).collect()
     }
 
     /// In standard deviations from the mean; 0, which is the mean, for what is not known, and for a constant column.
@@ -125,92 +137,157 @@ impl Term {
     }
 }
 
-/// Standardised columns and what came.
+/// Standardised columns and a last one of ones, and what came.
 struct Problem<'a> {
     x: Array2<f64>,
     full: &'a [bool],
 }
 
-impl Problem<'_> {
-    /// Weights near the solution. Related columns make linfa take hundreds of steps; combined so that they are
-    /// uncorrelated, a few dozen, most of them over a part of the rows. The penalty means something else there, so this
-    /// is only where the fit starts.
-    fn start(&self, alpha: f64) -> Array1<f64> {
-        let combine = uncorrelated(&(self.x.t().dot(&self.x) / self.full.len() as f64));
-        let mut x = Array2::zeros(self.x.dim().f());
-        general_mat_mul(1.0, &self.x, &combine, 0.0, &mut x);
-        let combined = Problem { x, full: self.full };
-        let columns = combine.ncols();
-        let nothing = Array1::zeros(columns + 1);
-        let part: Vec<_> = (0..self.full.len()).step_by(self.full.len().div_ceil(MOST_ROUGH)).collect();
-        let full: Vec<_> = part.iter().map(|&row| self.full[row]).collect();
-        let mut x = Array2::zeros((part.len(), columns).f());
-        x.assign(&combined.x.select(Axis(0), &part));
-        let rough = Problem { x, full: &full }.fit(alpha, &nothing).unwrap_or_else(|_| nothing.clone());
-        let Ok(weights) = combined.fit(alpha, &rough) else { return nothing };
-        let mut start = combine.dot(&weights.slice_axis(Axis(0), Slice::from(..columns))).to_vec();
-        start.push(weights[columns]);
-        Array1::from_vec(start)
-    }
+/// A loss and its gradient, or some rows' part of them.
+struct Loss {
+    value: f64,
+    gradient: Array1<f64>,
+}
 
-    /// The weights, the intercept last, or why there are none. They are those of `full`.
-    fn fit(&self, alpha: f64, start: &Array1<f64>) -> std::result::Result<Array1<f64>, String> {
-        let rows = self.full.len() as f64;
-        let events = self.full.iter().filter(|&&full| full).count();
-        // linfa calls the majority positive, or what it sees first if there are as many of each.
-        let positive = match (2 * events).cmp(&self.full.len()) {
-            std::cmp::Ordering::Greater => true,
-            std::cmp::Ordering::Less => false,
-            std::cmp::Ordering::Equal => self.full[0],
-        };
-        let base_rate = events as f64 / rows;
-        let spread = (base_rate * (1.0 - base_rate)).sqrt();
-        let sign = |class: bool| if class { 1.0 } else { -1.0 };
-        let data = DatasetBase::new(self.x.view(), Array1::from_vec(self.full.to_vec()));
-        let model = LogisticRegression::default()
-            .alpha(alpha)
-            .max_iterations(MOST_STEPS)
-            .gradient_tolerance(0.1 * GRADIENT * spread * rows)
-            .initial_params(start * sign(positive))
-            .fit(&data)
-            .map_err(|error| error.to_string())?;
-        let sign = sign(model.labels().pos.class);
-        let mut weights = start.clone();
-        for (weight, &fitted) in weights.iter_mut().zip(model.params().iter().chain([&model.intercept()])) {
-            *weight = sign * fitted;
+impl<'a> Problem<'a> {
+    fn new(x: &Array2<f64>, full: &'a [bool], terms: &[Term], kept: &[usize]) -> Self {
+        let mut standardised = Array2::ones((x.nrows(), kept.len() + 1));
+        for (mut to, from) in standardised.rows_mut().into_iter().zip(x.rows()) {
+            for (to, &column) in to.iter_mut().zip(kept) {
+                *to = terms[column].standardise(from[column]);
+            }
         }
-        let gradient = self.largest_gradient(&weights, alpha) / spread;
-        if gradient < GRADIENT { Ok(weights) } else { Err(format!("a gradient of {gradient:.1e} is left")) }
+        Self { x: standardised, full }
     }
 
-    /// The largest absolute mean gradient of the penalised loss.
-    fn largest_gradient(&self, weights: &Array1<f64>, alpha: f64) -> f64 {
-        let (last, rows) = (weights.len() - 1, self.full.len() as f64);
-        let mut errors = self.x.dot(&weights.slice_axis(Axis(0), Slice::from(..last))) + weights[last];
-        errors.iter_mut().zip(self.full).for_each(|(z, &full)| *z = sigmoid(*z) - f64::from(u8::from(full)));
-        let of_weights = self.x.axis_iter(Axis(1)).zip(weights).map(|(x, weight)| x.dot(&errors) + alpha * weight);
+    /// Weights near the solution, by linfa over a part of the rows; zeros if that does not end well. Related columns make
+    /// it take hundreds of steps; combined so that they are uncorrelated, a few dozen. The penalty means something else
+    /// there, so this is only where the fit starts.
+    fn start(&self, alpha: f64) -> Array1<f64> {
+        let columns = self.x.ncols() - 1;
+        let part: Vec<_> = (0..self.full.len()).step_by(self.full.len().div_ceil(MOST_ROUGH)).collect();
+        let full = Array1::from_iter(part.iter().map(|&row| self.full[row]));
+        let x = self.x.slice_axis(Axis(1), Slice::from(..columns)).select(Axis(0), &part);
+        let combine = uncorrelated(&(x.t().dot(&x) / part.len() as f64), 1e-3);
+        let data = DatasetBase::new(x.dot(&combine), full);
+        let fit = LogisticRegression::default().alpha(alpha).max_iterations(MOST_STEPS).fit(&data);
+        let mut start = Array1::zeros(columns + 1);
+        if let Ok(model) = fit {
+            let sign = if model.labels().pos.class { 1.0 } else { -1.0 };
+            let weights = combine.dot(model.params());
+            for (to, from) in start.iter_mut().zip(weights.iter().chain([&model.intercept()])) {
+                *to = sign * from;
+            }
+        }
+        if start.iter().all(|weight| weight.is_finite()) { start } else { Array1::zeros(columns + 1) }
+    }
+
+    /// The weights, the intercept last, or why there are none: Newton's method, its steps halved until the loss falls.
+    fn solve(&self, alpha: f64, start: &Array1<f64>) -> std::result::Result<Array1<f64>, String> {
+        let rows = self.full.len() as f64;
+        let base_rate = self.full.iter().filter(|&&full| full).count() as f64 / rows;
+        let spread = (base_rate * (1.0 - base_rate)).sqrt();
         // Not `f64::max`, which would pass over a NaN.
-        of_weights
-            .chain([errors.sum()])
-            .fold(0.0, |most: f64, gradient| if gradient.abs() <= most { most } else { gradient.abs() })
-            / rows
+        let largest = |gradient: &Array1<f64>| {
+            let larger = |most: f64, one: &f64| if one.abs() <= most { most } else { one.abs() };
+            gradient.iter().fold(0.0, larger) / rows / spread
+        };
+        let mut weights = start.clone();
+        let mut loss = self.loss(&weights, alpha);
+        for _ in 0..MOST_NEWTON {
+            if largest(&loss.gradient) < GRADIENT {
+                return Ok(weights);
+            }
+            let combine = uncorrelated(&self.curvature(&weights, alpha), 1e-6);
+            let step = combine.dot(&combine.t().dot(&loss.gradient));
+            let shorter = std::iter::successors(Some(1.0), |length| Some(0.5 * length)).take(30);
+            let better = shorter.map(|length| &weights - &(length * &step)).find_map(|weights| {
+                let then = self.loss(&weights, alpha);
+                (then.value < loss.value).then_some((weights, then))
+            });
+            let Some(better) = better else { break };
+            (weights, loss) = better;
+        }
+        Err(format!("a gradient of {:.1e} is left", largest(&loss.gradient)))
+    }
+
+    /// The penalised loss, two halves of the rows each on a processor of its own.
+    fn loss(&self, weights: &Array1<f64>, alpha: f64) -> Loss {
+        let middle = self.full.len() / 2;
+        let (first, second) = self.x.view().split_at(Axis(0), middle);
+        let (first, second) = std::thread::scope(|scope| {
+            let second = scope.spawn(|| Loss::of(second, &self.full[middle..], weights));
+            let first = Loss::of(first, &self.full[..middle], weights);
+            (first, second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        let mut penalised = weights.clone();
+        penalised[weights.len() - 1] = 0.0;
+        Loss {
+            value: first.value + second.value + 0.5 * alpha * penalised.dot(&penalised),
+            gradient: first.gradient + second.gradient + alpha * penalised,
+        }
+    }
+
+    /// The loss's second derivatives, a little more than they are where columns repeat others. Light rows are looked at
+    /// in part: only the way to the solution depends on them, not the solution.
+    fn curvature(&self, weights: &Array1<f64>, alpha: f64) -> Array2<f64> {
+        let rows: Vec<_> = self
+            .x
+            .rows()
+            .into_iter()
+            .enumerate()
+            .filter_map(|(place, row)| {
+                let p = sigmoid(row.dot(weights));
+                let variance = p * (1.0 - p);
+                let (least, one_in) = LIGHT;
+                if variance >= least {
+                    return Some((place, variance));
+                }
+                (place % one_in == 0).then_some((place, variance * one_in as f64))
+            })
+            .collect();
+        let mut scaled = Array2::zeros((rows.len(), weights.len()));
+        for (mut to, &(place, variance)) in scaled.rows_mut().into_iter().zip(&rows) {
+            to.scaled_add(variance.sqrt(), &self.x.row(place));
+        }
+        let mut curvature = scaled.t().dot(&scaled);
+        let last = weights.len() - 1;
+        curvature.diag_mut().iter_mut().take(last).for_each(|own| *own += alpha);
+        curvature
     }
 }
 
-/// The combinations of columns (one in each column of the answer) that are uncorrelated where `correlation` is that of
-/// the columns: Gram and Schmidt's method, with a little added to the diagonal for columns that repeat others.
-fn uncorrelated(correlation: &Array2<f64>) -> Array2<f64> {
-    let size = correlation.ncols();
-    let correlation = correlation + &(Array2::<f64>::eye(size) * 1e-3);
+impl Loss {
+    /// Of some rows, without the penalty.
+    fn of(x: ArrayView2<'_, f64>, full: &[bool], weights: &Array1<f64>) -> Self {
+        let mut loss = Self { value: 0.0, gradient: Array1::zeros(weights.len()) };
+        for (row, &full) in x.rows().into_iter().zip(full) {
+            let z = row.dot(weights);
+            let small = (-z.abs()).exp();
+            let p = if z < 0.0 { small / (1.0 + small) } else { 1.0 / (1.0 + small) };
+            // ln(1 + exp(z)), less z if full.
+            loss.value += z.max(0.0) + small.ln_1p() - if full { z } else { 0.0 };
+            loss.gradient.scaled_add(p - f64::from(u8::from(full)), &row);
+        }
+        loss
+    }
+}
+
+/// The combinations of columns (one in each column of the answer) that are uncorrelated, each with variance 1, where
+/// `covariance` is that of the columns: Gram and Schmidt's method, with `little` added to the diagonal for columns that
+/// repeat others. The answer times its transpose is the inverse of the covariance.
+fn uncorrelated(covariance: &Array2<f64>, little: f64) -> Array2<f64> {
+    let size = covariance.ncols();
+    let covariance = covariance + &(Array2::<f64>::eye(size) * little);
     let mut combine = Array2::eye(size);
     for column in 0..size {
-        let related = correlation.column(column);
+        let related = covariance.column(column);
         let mut own: Array1<f64> = combine.column(column).to_owned();
         for before in 0..column {
             let other = combine.column(before);
             own.scaled_add(-other.dot(&related), &other);
         }
-        own /= own.dot(&correlation.dot(&own)).sqrt();
+        own /= own.dot(&covariance.dot(&own)).sqrt();
         combine.column_mut(column).assign(&own);
     }
     combine
@@ -284,11 +361,11 @@ mod tests {
     #[test]
     fn uncorrelated_combinations_are_so() {
         let correlation = ndarray::arr2(&[[1.0, 0.9, 0.2], [0.9, 1.0, 0.4], [0.2, 0.4, 1.0]]);
-        let combine = uncorrelated(&correlation);
+        let combine = uncorrelated(&correlation, 1e-3);
         let left = combine.t().dot(&correlation).dot(&combine) - Array2::<f64>::eye(3);
         assert!(left.iter().all(|value| value.abs() < 0.02), "{left}");
         // Also of a column that repeats another.
-        assert!(uncorrelated(&Array2::ones((2, 2))).iter().all(|value| value.is_finite()));
+        assert!(uncorrelated(&Array2::ones((2, 2)), 1e-3).iter().all(|value| value.is_finite()));
     }
 
     #[test]
