@@ -7,7 +7,7 @@
 //! readings are far from full and from empty, a shorter way serves ([`skellam`]).
 
 use super::birth_death::{Direction, Jumps, Leg, MOST_JUMPS, Uniformised, poisson};
-use super::skellam;
+use super::skellam::{self, Told};
 
 /// Trips and the time in which they were possible; sums of expectations.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -49,11 +49,11 @@ impl Bridge {
     /// The tally of each leg, given that there were `from` free docks of `docks` at first and `to` at last; `None` if
     /// that is less probable than `least`.
     pub(super) fn tallies(&mut self, from: u32, to: u32, docks: u32, legs: &[Leg], least: f64) -> Option<&[Tally]> {
-        if skellam::is_far((from, to), docks, legs) {
-            let change = i64::from(to) - i64::from(from);
-            return skellam::tallies(change, legs, least, &mut self.tallies).then_some(&self.tallies);
+        match skellam::tallies((from, to), docks, legs, least, &mut self.tallies) {
+            Told::Tallies => Some(&self.tallies),
+            Told::Improbable => None,
+            Told::EndIsNear => self.walk(from, to, docks, legs, least),
         }
-        self.walk(from, to, docks, legs, least)
     }
 
     /// The same, state by state.

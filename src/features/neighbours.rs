@@ -24,7 +24,7 @@ pub(super) const SILENT: i64 = 3 * 3600;
 const MANY: f64 = 15.0;
 
 /// The columns of this group.
-pub(super) const COLUMNS: [Column; 7] = [
+pub(super) const COLUMNS: [Column; 6] = [
     Column {
         name: "near_docks",
         formula: "mean of min(docks, 15) over the 10 nearest stations heard of in the last 3 hours, weighted by exp(-metres / 350)",
@@ -34,7 +34,6 @@ pub(super) const COLUMNS: [Column; 7] = [
     Column { name: "near_free_share", formula: "the same mean of docks / (docks + bikes)" },
     Column { name: "near_slope", formula: "the same mean of slope, docks per hour, where it is known; else 0" },
     Column { name: "near_least", formula: "fewest docks of the 10" },
-    Column { name: "near_weight", formula: "sum of the weights" },
 ];
 
 /// Who is near whom.
@@ -92,7 +91,7 @@ impl Neighbours {
         table: &UsualTable,
         station: usize,
         context: &Context<'_>,
-    ) -> [f64; 7] {
+    ) -> [f64; 6] {
         let time = context.past.time();
         let seen = self.nearest[station].iter().filter_map(|&(other, weight)| {
             let there = &history.stations()[other];
@@ -114,7 +113,7 @@ impl Neighbours {
             sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += one.weight * term);
         }
         let [docks, expected, full, share, slope] = sums.map(|sum| sum / weights);
-        [docks, expected, full, share, slope, least, weights]
+        [docks, expected, full, share, slope, least]
     }
 }
 
@@ -140,7 +139,7 @@ mod tests {
         StationStatus { lat: Some(lat), lon: Some(2.35), ..reading(code, time, docks) }
     }
 
-    fn values(readings: &[StationStatus], code: &str) -> [f64; 7] {
+    fn values(readings: &[StationStatus], code: &str) -> [f64; 6] {
         let history = History::new(readings);
         let table = Rates::default().table(&history, HOUR, i64::MIN);
         let place = history.position(code).unwrap();
@@ -160,9 +159,8 @@ mod tests {
             at("3", 19_000, 12, 48.853),
             at("4", 0, 3, 48.8501),
         ];
-        let [docks, expected, full, share, slope, least, weight] = values(&readings, "1");
+        let [docks, expected, full, share, slope, least] = values(&readings, "1");
         let (near, far) = ((-111.19f64 / 350.0).exp(), (-333.58f64 / 350.0).exp());
-        assert!((weight - near - far).abs() < 1e-4, "{weight}");
         assert!((docks - 12.0 * far / (near + far)).abs() < 1e-3 && docks == expected, "{docks}");
         assert!((full - near / (near + far)).abs() < 1e-4 && (share - 0.6 * far / (near + far)).abs() < 1e-4);
         assert_eq!((slope, least), (0.0, 0.0));
@@ -175,6 +173,6 @@ mod tests {
         readings.push(at("2", 20_001, 0, 48.851));
         assert_eq!(values(&readings, "1"), before);
         let alone = values(&[at("1", 20_000, 5, 48.85)], "1");
-        assert!(alone[..6].iter().all(|value| value.is_nan()) && alone[6] == 0.0, "{alone:?}");
+        assert!(alone.iter().all(|value| value.is_nan()), "{alone:?}");
     }
 }

@@ -7,28 +7,27 @@
 use super::birth_death::Leg;
 use super::bridge::Tally;
 
-/// At most so probable is it, about, that an end was touched on the way.
-const TOUCHED: f64 = 1e-5;
-/// Nearer to an end than this, a few trips may touch it.
-const FAR: u32 = 3;
+/// At most so probable is it that an end was touched on the way.
+const TOUCHED: f64 = 1e-3;
 /// Terms below this share of the sum are left out.
 const NEGLIGIBLE: f64 = 1e-12;
 
-/// Whether a station with `free` docks of `docks`, at first and at last, came near no end between: by the probability that
-/// a Brownian path of the same spread touches an end (the reflection principle).
-pub(super) fn is_far(free: (u32, u32), docks: u32, legs: &[Leg]) -> bool {
-    let spread: f64 = legs.iter().map(|leg| (leg.returns_per_hour + leg.rentals_per_hour) * leg.seconds / 3600.0).sum();
-    let far = |first: u32, last: u32| {
-        first.min(last) >= FAR && -2.0 * f64::from(first) * f64::from(last) < TOUCHED.ln() * spread
-    };
-    far(free.0, free.1) && far(docks.saturating_sub(free.0), docks.saturating_sub(free.1))
+/// What two readings tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Nothing in this way: an end may have been touched.
+    EndIsNear,
+    /// Nothing: the change is too improbable.
+    Improbable,
+    /// The tally of each leg.
+    Tallies,
 }
 
-/// Puts the tally of each leg into `tallies`, given that free docks changed by `change`, unless that is less probable than
-/// `least`; whether it did.
-pub(super) fn tallies(change: i64, legs: &[Leg], least: f64, tallies: &mut Vec<Tally>) -> bool {
-    tallies.clear();
+/// Puts the tally of each leg into `tallies`, given that there were so many free docks of `docks` at first and at last. A
+/// change that is less probable than `least` has none.
+pub(super) fn tallies(free: (u32, u32), docks: u32, legs: &[Leg], least: f64, tallies: &mut Vec<Tally>) -> Told {
     let (mut returns, mut rentals) = (0.0, 0.0);
+    tallies.clear();
     for leg in legs {
         let hours = leg.seconds / 3600.0;
         let own = (leg.returns_per_hour * hours, leg.rentals_per_hour * hours);
@@ -36,31 +35,35 @@ pub(super) fn tallies(change: i64, legs: &[Leg], least: f64, tallies: &mut Vec<T
         rentals += own.1;
         tallies.push(Tally { returns: own.0, rentals: own.1, not_full: hours, not_empty: hours });
     }
-    // As many of one direction as the change needs, and from there on pairs of one of each.
-    let needed = change.unsigned_abs();
-    let main = if change < 0 { returns } else { rentals };
-    let first = (1..=needed).fold((-returns - rentals).exp(), |term, trips| term * main / trips as f64);
-    let (mut term, mut sum, mut pairs) = (first, 0.0, 0.0);
-    let mut count = 0.0;
+    // As many trips of one direction as the change needs, and from there on pairs of one of each. Even if all those of one
+    // direction came first, it takes `touching` pairs to touch an end.
+    let (fewer, needed) = (free.1 < free.0, free.0.abs_diff(free.1));
+    let touching = free.0.min(free.1).min(docks.saturating_sub(free.0.max(free.1)));
+    let main = if fewer { returns } else { rentals };
+    let mut term = (1..=needed).fold((-returns - rentals).exp(), |term, trips| term * main / f64::from(trips));
+    let (mut sum, mut weighted, mut touched, mut pairs) = (0.0, 0.0, 0.0, 0u32);
     while term > NEGLIGIBLE * sum {
         sum += term;
-        pairs += count * term;
-        count += 1.0;
-        term *= returns * rentals / (count * (count + needed as f64));
+        weighted += f64::from(pairs) * term;
+        touched += if pairs < touching { 0.0 } else { term };
+        pairs += 1;
+        term *= returns * rentals / (f64::from(pairs) * f64::from(pairs + needed));
+    }
+    if touching == 0 || touched > TOUCHED * sum {
+        return Told::EndIsNear;
     }
     if !(sum > 0.0 && sum >= least) {
-        return false;
+        return Told::Improbable;
     }
-    let pairs = pairs / sum;
-    let extra = |direction: bool| if direction { needed as f64 } else { 0.0 };
-    let factor = |expected: f64, all: f64| if all > 0.0 { expected / all } else { 0.0 };
-    let returned = factor(pairs + extra(change < 0), returns);
-    let rented = factor(pairs + extra(change > 0), rentals);
+    let (pairs, needed) = (weighted / sum, f64::from(needed));
+    let factor = |trips: f64, all: f64| if all > 0.0 { trips / all } else { 0.0 };
+    let returned = factor(pairs + if fewer { needed } else { 0.0 }, returns);
+    let rented = factor(pairs + if fewer { 0.0 } else { needed }, rentals);
     for tally in tallies {
         tally.returns *= returned;
         tally.rentals *= rented;
     }
-    true
+    Told::Tallies
 }
 
 #[cfg(test)]
@@ -79,9 +82,13 @@ mod tests {
     fn what_cannot_be_has_no_tally_and_without_a_change_nothing_need_have_come() {
         let mut room = Vec::new();
         let still = [Leg { seconds: 3600.0, returns_per_hour: 0.0, rentals_per_hour: 0.0 }];
-        assert!(tallies(0, &still, 1e-8, &mut room) && room[0].returns == 0.0 && room[0].not_full == 1.0);
-        assert!(!tallies(1, &still, 0.0, &mut room) && !tallies(-200, &still, 0.0, &mut room));
-        assert!(is_far((5, 5), 10, &still) && !is_far((2, 5), 10, &still) && !is_far((5, 5), 7, &still));
+        assert_eq!(tallies((5, 5), 10, &still, 1e-8, &mut room), Told::Tallies);
+        assert!(room[0].returns == 0.0 && room[0].not_full == 1.0);
+        assert_eq!(tallies((5, 6), 10, &still, 0.0, &mut room), Told::Improbable);
+        assert_eq!(tallies((250, 50), 300, &still, 0.0, &mut room), Told::Improbable);
+        for free in [(0, 5), (5, 10), (5, 12)] {
+            assert_eq!(tallies(free, 10, &still, 1e-8, &mut room), Told::EndIsNear);
+        }
     }
 
     proptest! {
@@ -93,14 +100,14 @@ mod tests {
             docks in 8..=40u32, from in 0..=40u32, to in 0..=40u32, legs in legs()
         ) {
             let (from, to) = (from.min(docks), to.min(docks));
-            if !is_far((from, to), docks, &legs) {
+            let mut short = Vec::new();
+            let told = tallies((from, to), docks, &legs, 1e-8, &mut short);
+            if told == Told::EndIsNear {
                 return Ok(());
             }
-            let mut short = Vec::new();
-            let found = tallies(i64::from(to) - i64::from(from), &legs, 1e-8, &mut short);
             let mut bridge = Bridge::default();
             let long = bridge.walk(from, to, docks, &legs, 1e-8);
-            prop_assert_eq!(found, long.is_some());
+            prop_assert_eq!(told == Told::Tallies, long.is_some());
             for (short, long) in short.iter().zip(long.unwrap_or_default()) {
                 let off = |a: f64, b: f64| (a - b).abs() / (0.1 + b.abs());
                 prop_assert!(off(short.returns, long.returns) < 2e-3, "{short:?} {long:?}");

@@ -6,6 +6,21 @@
 //! seeds of their own are averaged as log odds. The same rows give the same model, whatever the number of threads; it
 //! is saved as hessboost's own bytes.
 
+/// How far the trees that count may go. A large network bears many; rows that are near each other in time, or few
+/// stations, are soon learned by heart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Growth {
+    /// Many trees of many leaves.
+    Free,
+    /// Few and small ones.
+    Careful,
+}
+
+impl Growth {
+    /// Both, for the validation span to choose from.
+    pub(super) const ALL: [Self; 2] = [Self::Free, Self::Careful];
+}
+
 #[cfg(feature = "boost")]
 pub(super) use with::Boost;
 #[cfg(not(feature = "boost"))]
@@ -25,6 +40,7 @@ mod with {
 
     use super::super::fitted::{Model, Rows};
     use super::super::metrics::cut;
+    use super::Growth;
     use crate::error::{Error, ErrorKind, Result};
     use crate::features::Matrix;
 
@@ -33,10 +49,8 @@ mod with {
     /// What is learned from a number of free docks.
     type Label = fn(u32) -> f32;
 
-    /// Trees of each run, and how much of its advice each is followed.
-    const TREES: Growth = Growth { rounds: 400, eta: 0.03 };
-    /// The same for the models whose forecasts are columns.
-    const HINTS: Growth = Growth { rounds: 120, eta: 0.08 };
+    /// The trees of the models whose forecasts are columns.
+    const HINTS: Trials = Trials { trees: 120, eta: 0.08, leaves: 31, weight: 5.0 };
     /// The runs that are averaged, by their seeds.
     const SEEDS: [u64; 3] = [1, 2, 3];
     /// The parts that the days are dealt into, one left out at a time.
@@ -44,11 +58,24 @@ mod with {
     /// More free docks than this count as so many.
     const MANY: u32 = 8;
 
-    /// How the trees of one run grow.
+    /// The trees of one run.
     #[derive(Clone, Copy)]
-    struct Growth {
-        rounds: usize,
+    struct Trials {
+        trees: usize,
+        /// How much of each tree's advice is followed.
         eta: f64,
+        leaves: usize,
+        /// The least weight of a leaf: the sum over its rows of the loss's second derivative.
+        weight: f64,
+    }
+
+    impl Trials {
+        fn of(growth: Growth) -> Self {
+            match growth {
+                Growth::Free => Self { trees: 400, eta: 0.03, leaves: 31, weight: 5.0 },
+                Growth::Careful => Self { trees: 100, eta: 0.03, leaves: 8, weight: 100.0 },
+            }
+        }
     }
 
     /// The trees of all runs, and of the models before them.
@@ -63,8 +90,8 @@ mod with {
     struct Trees(BoostedModel);
 
     impl Boost {
-        /// Learns from rows and what came of them.
-        pub(in super::super) fn fit(rows: Rows<'_>) -> Result<Self> {
+        /// Learns from rows and what came of them, once for each growth.
+        pub(in super::super) fn each(rows: Rows<'_>, growths: &[Growth]) -> Result<Vec<Self>> {
             let events = rows.full.iter().filter(|&&full| full).count();
             if events == 0 || events == rows.full.len() {
                 let all = if events == 0 { "none" } else { "every one" };
@@ -74,12 +101,12 @@ mod with {
                 )
                 .way_out("take a longer history, or all stations together"));
             }
-            Self::grow(rows).map_err(|error| {
+            Self::grow(rows, growths).map_err(|error| {
                 Error::new(ErrorKind::Model, format_args!("the boosted trees cannot be fitted: {error}"))
             })
         }
 
-        fn grow(Rows { matrix, full, docks_then }: Rows<'_>) -> Told<Self> {
+        fn grow(Rows { matrix, full, docks_then }: Rows<'_>, growths: &[Growth]) -> Told<Vec<Self>> {
             let (count, width) = matrix.values.dim();
             let plain = DMatrix::from_dense_vec(singles(&matrix.values), count, width)?;
             let folds = folds(&matrix.days);
@@ -105,9 +132,12 @@ mod with {
             drop(plain);
             let labels: Vec<_> = full.iter().map(|&full| f32::from(u8::from(full))).collect();
             let objective = Objective::BinaryLogistic(RegLoss::default());
-            let runs = SEEDS.map(|seed| run(&objective, &data, &labels, TREES, seed));
-            let runs = runs.into_iter().collect::<Told<Vec<_>>>()?;
-            Ok(Self { hints, trees: Trees(BoostedModel::average(&runs)?) })
+            let grown = growths.iter().map(|&growth| {
+                let runs = SEEDS.map(|seed| run(&objective, &data, &labels, Trials::of(growth), seed));
+                let runs = runs.into_iter().collect::<Told<Vec<_>>>()?;
+                Ok(Self { hints: hints.clone(), trees: Trees(BoostedModel::average(&runs)?) })
+            });
+            grown.collect()
         }
 
         fn told(&self, matrix: &Matrix) -> Told<Vec<f64>> {
@@ -141,22 +171,22 @@ mod with {
         ]
     }
 
-    fn run(objective: &Objective, data: &DMatrix, labels: &[f32], growth: Growth, seed: u64) -> Told<BoostedModel> {
+    fn run(objective: &Objective, data: &DMatrix, labels: &[f32], trials: Trials, seed: u64) -> Told<BoostedModel> {
         let settings = TrainingParams::builder()
             .objective(objective.clone())
             .tree_method(TreeMethod::Hist)
             .grow_policy(GrowPolicy::LossGuide)
-            .max_leaves(31)
+            .max_leaves(trials.leaves)
             .max_depth(6)
-            .eta(growth.eta)
+            .eta(trials.eta)
             .lambda(5.0)
-            .min_child_weight(5.0)
+            .min_child_weight(trials.weight)
             .subsample(0.8)
             .colsample_bytree(0.5)
             .max_bin(256)
             .seed(seed)
             .build()?;
-        hessboost::training::train(&settings, &data.clone().with_labels(labels)?, growth.rounds)
+        hessboost::training::train(&settings, &data.clone().with_labels(labels)?, trials.trees)
     }
 
     /// The part that each row's day is dealt into; `None` of a single day, which cannot be left out.
@@ -220,6 +250,7 @@ mod without {
     use serde::{Deserialize, Deserializer, Serialize, de};
 
     use super::super::fitted::{Model, Rows};
+    use super::Growth;
     use crate::error::{Error, ErrorKind, Result};
     use crate::features::Matrix;
 
@@ -230,7 +261,7 @@ mod without {
     pub(in super::super) enum Boost {}
 
     impl Boost {
-        pub(in super::super) fn fit(_: Rows<'_>) -> Result<Self> {
+        pub(in super::super) fn each(_: Rows<'_>, _: &[Growth]) -> Result<Vec<Self>> {
             Err(Error::new(ErrorKind::Model, MISSING).way_out("build it with the feature `boost`"))
         }
     }
@@ -276,13 +307,17 @@ mod tests {
 
     fn fit(matrix: &Matrix, docks_then: &[u32]) -> crate::Result<Boost> {
         let full: Vec<_> = docks_then.iter().map(|&docks| docks == 0).collect();
-        Boost::fit(Rows { matrix, full: &full, docks_then })
+        Ok(Boost::each(Rows { matrix, full: &full, docks_then }, &[Growth::Free])?.remove(0))
     }
 
     #[test]
     fn finds_the_rule_behind_the_rows_also_where_a_value_is_unknown() {
         let (matrix, then) = rows();
-        let model = fit(&matrix, &then).unwrap();
+        let full: Vec<_> = then.iter().map(|&docks| docks == 0).collect();
+        let both = Boost::each(Rows { matrix: &matrix, full: &full, docks_then: &then }, &Growth::ALL).unwrap();
+        assert_eq!(both[0], fit(&matrix, &then).unwrap());
+        assert_ne!(both[0], both[1]);
+        let model = &both[0];
         assert!(model.is_sound(2) && !model.is_sound(3));
         for (p, then) in model.predict(&matrix).into_iter().zip(then) {
             assert_eq!(p > 0.5, then == 0, "{p} for {then} docks");

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::baseline::{Calibrated, Climatology, Persistence, Queue};
 use super::blend::Blend;
-use super::boost::Boost;
+use super::boost::{Boost, Growth};
 use super::logistic::Logistic;
 use super::metrics::brier;
 use super::name::ModelName;
@@ -51,6 +51,8 @@ pub(super) struct Tuning {
     pub(super) alpha: f64,
     /// Depth of the tree.
     pub(super) depth: usize,
+    /// Growth of the boosted trees.
+    pub(super) growth: Growth,
 }
 
 /// Rows with what came of them.
@@ -65,7 +67,7 @@ pub(super) struct Rows<'a> {
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { alpha: 1.0, depth: 4 }
+        Self { alpha: 1.0, depth: 4, growth: Growth::Free }
     }
 }
 
@@ -82,7 +84,7 @@ impl Fitted {
             }
             ModelName::Tree => Self::Tree(Tree::fit(&matrix.values, full, tuning.depth)?),
             ModelName::Queue => Self::Queue(Queue),
-            ModelName::Boost => Self::Boost(Box::new(Boost::fit(rows)?)),
+            ModelName::Boost => Self::Boost(Box::new(Boost::each(rows, &[tuning.growth])?.swap_remove(0))),
             ModelName::Blend => {
                 return Err(Error::new(ErrorKind::Model, "there is no other model that could be mixed"));
             }
@@ -101,6 +103,10 @@ impl Fitted {
             ModelName::Tree => {
                 let deepest = Tree::fit(&rows.matrix.values, rows.full, DEPTHS[DEPTHS.len() - 1])?;
                 DEPTHS.map(|depth| (Self::Tree(deepest.cut(depth)), Tuning { depth, ..usual })).into()
+            }
+            ModelName::Boost => {
+                let grown = Boost::each(rows, &Growth::ALL)?.into_iter().zip(Growth::ALL);
+                grown.map(|(fit, growth)| (Self::Boost(Box::new(fit)), Tuning { growth, ..usual })).collect()
             }
             _ => return Ok((Self::fit(name, rows, usual)?, usual)),
         };
