@@ -5,8 +5,9 @@
   python benches/forecast.py HISTORY.parquet [--split 2022-05-26T00:00:00Z] [--rounds 3] [--binary PATH] [--json FILE]
 
 Two comparisons of what one training needs, an hour ahead with a tolerance of 20 minutes:
-1. From readings to a fitted model, each side with features of its own: ours, and lags, climatology, calendar and the
-   eight nearest stations by pandas, as one would write it there.
+1. From readings to a fitted model, each side with features of its own: ours, and what the strongest Python models of this
+   problem use, by pandas and numpy as one would write it there: lags, calendar, how often each station was full, how its docks
+   change at this hour, the last day and week, the ten nearest stations. The queue is ours alone.
 2. The fit alone on the very same matrix, ours (`part4_train --export-features`), and the scores on the test rows.
 
 Every measurement is of a process of its own, so that its peak memory is its own too; the sides take turns, and the median
@@ -62,18 +63,28 @@ def labelled(rows):
     for _, own in rows.groupby("code", sort=False):
         times = own.t.values
         near, off = nearest(times, times + HORIZON)
-        parts.append(own.assign(y=own.full.values[near])[(off <= TOLERANCE) & (times[near] > times)])
+        told = own.assign(y=own.full.values[near], change=own.docks.values[near] - own.docks.values)
+        parts.append(told[(off <= TOLERANCE) & (times[near] > times)])
     return pd.concat(parts, ignore_index=True)
 
 
 def features(train, rows):
     """Adds the features to the training rows; `rows` are the readings that lags and neighbours are looked up in."""
     lags(train, rows)
-    calendar(train)
-    climatology(train, ["code"], 20, train.full.mean(), "usual")
-    climatology(train, ["code", "then", "weekend"], 10, train.usual.values, "usual_then")
+    memory(train, rows)
+    past = rows[rows.t <= train.t.max()].copy()
+    calendar(train), calendar(past)
+    train["move"] = train.change.abs()
+    share(train, train, "full", ["code"], 20, train.full.mean(), "usual")
+    share(train, train, "full", ["code", "then", "weekend"], 10, train.usual.values, "usual_then")
+    share(train, train, "move", ["code"], 20, train.move.mean(), "usual_move")
+    share(train, train, "move", ["code", "hour", "weekend"], 3, train.usual_move.values, "usual_move")
+    for at in (train, past):
+        share(train, at, "change", ["code", "hour"], 3, 0, "usual_change")
+        share(train, at, "change", ["code", "hour", "weekend"], 3, at.usual_change.values, "usual_change")
+        at["expected"] = at.docks + at.usual_change
     shapes(train)
-    neighbours(train, rows)
+    neighbours(train, past)
 
 
 def lags(train, rows):
@@ -93,24 +104,43 @@ def lags(train, rows):
         train[name] = values
 
 
+def memory(train, rows):
+    """The share of readings that were full over the last day and the last week."""
+    import numpy as np
+    series = {code: (own.t.values, np.append(0, own.full.values.cumsum())) for code, own in rows.groupby("code", sort=False)}
+    added = {"full_day": (np.zeros(len(train)), DAY), "full_week": (np.zeros(len(train)), 7 * DAY)}
+    for code, own in train.groupby("code", sort=False).indices.items():
+        (times, full), at = series[code], train.t.values[own]
+        until = np.searchsorted(times, at, side="right")
+        for values, back in added.values():
+            since = np.searchsorted(times, at - back)
+            values[own] = (full[until] - full[since] + .5) / (until - since + 1)
+    for name, (values, _) in added.items():
+        train[name] = values
+
+
 def calendar(train):
     import pandas as pd
     local = pd.to_datetime(train.t, unit="s", utc=True).dt.tz_convert("Europe/Paris")
     then = pd.to_datetime(train.t + HORIZON, unit="s", utc=True).dt.tz_convert("Europe/Paris")
-    train["hour"], train["weekday"] = local.dt.hour + local.dt.minute / 60, local.dt.dayofweek
+    train["hour"], train["weekday"] = local.dt.hour, local.dt.dayofweek
+    train["clock"] = local.dt.hour + local.dt.minute / 60
     train["weekend"], train["day"] = (train.weekday >= 5).astype(int), train.t // DAY
     train["block"], train["then"] = local.dt.hour // 2, then.dt.hour // 2
 
 
-def climatology(train, keys, weight, prior, name):
-    """How often a station is full, shrunk to `prior`, without the row's own day."""
+def share(train, at, value, keys, weight, prior, name):
+    """Adds to `at` the mean of a value of the training rows by some keys, shrunk to `prior`, without the row's own day."""
     import pandas as pd
-    at = train.assign(then=train.block)
-    tally = at.groupby(keys).full.agg(["sum", "size"])
-    of_day = at.groupby([*keys, "day"]).full.agg(["sum", "size"])
-    look = lambda table, keys: table.reindex(pd.MultiIndex.from_frame(train[keys]) if len(keys) > 1 else train[keys[0]])
+    tally = train.groupby(TOLD.get(tuple(keys), keys))[value].agg(["sum", "size"])
+    of_day = train.groupby([*TOLD.get(tuple(keys), keys), "day"])[value].agg(["sum", "size"])
+    look = lambda table, keys: table.reindex(pd.MultiIndex.from_frame(at[keys]) if len(keys) > 1 else at[keys[0]])
     known = look(tally, keys).fillna(0).values - look(of_day, [*keys, "day"]).fillna(0).values
-    train[name] = (known[:, 0] + weight * prior) / (known[:, 1] + weight)
+    at[name] = (known[:, 0] + weight * prior) / (known[:, 1] + weight)
+
+
+# Looked up by the block of hours of the target, told by that of the origin.
+TOLD = {("code", "then", "weekend"): ["code", "block", "weekend"]}
 
 
 def shapes(train):
@@ -118,46 +148,52 @@ def shapes(train):
     import numpy as np
     train["ratio"], train["gap"] = train.docks / train.capacity, train.capacity - train.docks - train.bikes
     train["log_docks"], train["log_bikes"] = np.log1p(train.docks), np.log1p(train.bikes)
-    for name in ("usual", "usual_then"):
+    train["log_move"], train["per_move"] = np.log(train.usual_move + .1), train.expected / (train.usual_move + .1)
+    for name in ("usual", "usual_then", "full_day", "full_week"):
         train[f"logit_{name}"] = np.log(train[name].clip(1e-4) / (1 - train[name]))
     for most in (0, 1, 2, 5):
         train[f"at_most_{most}"] = (train.docks <= most).astype(int)
     for k in (1, 2, 3):
-        train[f"sin_{k}"], train[f"cos_{k}"] = np.sin(2 * np.pi * k * train.hour / 24), np.cos(2 * np.pi * k * train.hour / 24)
+        train[f"sin_{k}"], train[f"cos_{k}"] = np.sin(2 * np.pi * k * train.clock / 24), np.cos(2 * np.pi * k * train.clock / 24)
     train["sin_weekend"], train["cos_weekend"] = train.sin_1 * train.weekend, train.cos_1 * train.weekend
 
 
 def neighbours(train, rows):
-    """What the eight nearest stations had reported by the origin, none of it older than 90 minutes."""
+    """What the ten nearest stations had reported by the origin, none of it older than three hours, weighted by exp(-km / 0.35)."""
     import numpy as np
     from sklearn.neighbors import BallTree
     places = np.radians(rows.groupby("code")[["lat", "lon"]].last().dropna())
-    near = BallTree(places.values, metric="haversine").query(places.values, k=9)[1][:, 1:]
+    metres, near = BallTree(places.values, metric="haversine").query(places.values, k=11)
+    weights = np.exp(-metres * 6_371_000 / 350)
     place_of = {code: place for place, code in enumerate(places.index)}
-    series = {code: (own.t.values, (own.docks / own.capacity).values, own.full.values)
+    series = {code: (own.t.values, np.stack([own.docks.clip(upper=15), own.expected.clip(-3, 15), own.full, own.docks / own.capacity], 1))
               for code, own in rows.groupby("code", sort=False)}
-    share, full = np.full((len(train), 8), np.nan), np.full((len(train), 8), np.nan)
+    sums, least = np.zeros((len(train), 5)), np.full(len(train), np.nan)
     for code, own in train.groupby("code", sort=False).indices.items():
         if code not in place_of:
             continue
-        at = train.t.values[own]
-        for column, other in enumerate(near[place_of[code]]):
-            times, shares, fulls = series[places.index[other]]
+        at, place = train.t.values[own], place_of[code]
+        for other, weight in zip(near[place, 1:], weights[place, 1:]):
+            times, values = series[places.index[other]]
             newest = np.searchsorted(times, at, side="right") - 1
-            known, newest = (newest >= 0) & (at - times[newest] < 5400), np.clip(newest, 0, None)
-            share[own, column] = np.where(known, shares[newest], np.nan)
-            full[own, column] = np.where(known, fulls[newest], np.nan)
-    train["near_share"], train["near_3_share"] = np.nanmean(share, 1), np.nanmean(share[:, :3], 1)
-    train["near_full"], train["near_least"] = np.nanmean(full, 1), np.nanmin(share, 1)
+            known, newest = (newest >= 0) & (at - times[newest] < 3 * 3600), np.clip(newest, 0, None)
+            sums[own[known], :4] += weight * values[newest[known]]
+            sums[own[known], 4] += weight
+            least[own[known]] = np.fmin(least[own[known]], values[newest[known], 0])
+    with np.errstate(invalid="ignore"):
+        train[NEAR[:4]] = sums[:, :4] / sums[:, 4:]
+    train["near_least"] = least
 
 
-NEAR = ["near_share", "near_3_share", "near_full", "near_least"]
+NEAR = ["near_docks", "near_expected", "near_full", "near_share", "near_least"]
+USUAL = ["expected", "usual_change", "log_move", "per_move"]
 COLUMNS = {
-    "logistic": ["log_docks", "at_most_0", "at_most_1", "at_most_2", "at_most_5", "ratio", "log_bikes", "logit_usual",
-                 "logit_usual_then", "capacity", "weekend", "sin_1", "cos_1", "sin_2", "cos_2", "sin_3", "cos_3",
-                 "sin_weekend", "cos_weekend", "change_1", "gap", *NEAR],
-    "boost": ["docks", "bikes", "mechanical", "ebike", "capacity", "gap", "change_1", "change_2", "change_day",
-              "yesterday", "last_week", "hour", "weekday", "usual", "usual_then", "ratio", "lat", "lon", *NEAR],
+    "logistic": ["log_docks", "at_most_0", "at_most_1", "at_most_2", "at_most_5", "ratio", "log_bikes", "mechanical", "ebike",
+                 "logit_usual", "logit_usual_then", "logit_full_day", "logit_full_week", "capacity", "weekend", "sin_1", "cos_1",
+                 "sin_2", "cos_2", "sin_3", "cos_3", "sin_weekend", "cos_weekend", "change_1", "change_2", "change_day",
+                 "yesterday", "last_week", "gap", *USUAL, *NEAR],
+    "boost": ["docks", "bikes", "mechanical", "ebike", "capacity", "gap", "change_1", "change_2", "change_day", "yesterday",
+              "last_week", "clock", "weekday", "usual", "usual_then", "full_day", "full_week", "ratio", "lat", "lon", *USUAL, *NEAR],
 }
 
 

@@ -62,7 +62,7 @@ fn predict(c: &mut Criterion) {
     let codes: Vec<StationCode> = history.stations().iter().map(|station| station.code().clone()).collect();
 
     let mut group = c.benchmark_group("predict network");
-    for name in [ModelName::Calibrated, ModelName::Logistic] {
+    for name in [ModelName::Calibrated, ModelName::Logistic, ModelName::Blend] {
         let model = of_model(name);
         let of = |codes: &[StationCode]| {
             model.outlook(black_box(&history), &latest, codes, made_at, &HORIZONS).expect("an outlook")

@@ -1,5 +1,6 @@
 //! The local time that riders live by, and its columns.
 
+use std::cell::Cell;
 use std::f64::consts::TAU;
 
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
@@ -20,9 +21,35 @@ pub(super) struct LocalTime {
     pub(super) weekday: u32,
 }
 
+/// How many full hours are remembered.
+const REMEMBERED: usize = 16;
+
+thread_local! {
+    /// Local times at full hours that were asked for, each at the place of its hour: readings come in the order of time,
+    /// and the calendar takes longer than all else that is asked of a time.
+    static HOURS: [Cell<Option<(i64, LocalTime)>>; REMEMBERED] = const { [const { Cell::new(None) }; REMEMBERED] };
+}
+
 impl LocalTime {
     /// The local time at `time`, seconds since 1970 (UTC); the start of 1970 for what no calendar holds.
     pub(super) fn at(time: i64) -> Self {
+        // Since 1970 clocks in Paris have differed from UTC by whole hours.
+        let (Ok(hour), minute) = (usize::try_from(time.div_euclid(3600)), time.rem_euclid(3600) / 60) else {
+            return Self::by_calendar(time);
+        };
+        HOURS.with(|hours| {
+            let place = &hours[hour % REMEMBERED];
+            let start = time - time.rem_euclid(3600);
+            let local = match place.get() {
+                Some((same, local)) if same == start => local,
+                _ => Self::by_calendar(start),
+            };
+            place.set(Some((start, local)));
+            Self { minute: minute as u32, ..local }
+        })
+    }
+
+    fn by_calendar(time: i64) -> Self {
         let local = DateTime::from_timestamp(time, 0).unwrap_or_default().with_timezone(&Paris);
         Self {
             day: local.num_days_from_ce(),

@@ -8,12 +8,14 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
+use super::neighbours::Neighbours;
 use crate::station::{StationCode, StationStatus};
 
 /// The usable readings of all stations, the stations in the order of their codes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct History {
     stations: Vec<StationHistory>,
+    neighbours: Neighbours,
 }
 
 /// The usable readings of one station, in columns of equal length; times in whole seconds since 1970 (UTC), strictly rising.
@@ -61,7 +63,17 @@ impl History {
             .filter(|station| !station.is_empty())
             .collect();
         stations.sort_unstable_by(|a, b| a.code.cmp(&b.code));
-        Self { stations }
+        Self::of(stations)
+    }
+
+    fn of(stations: Vec<StationHistory>) -> Self {
+        let neighbours = Neighbours::new(&stations);
+        Self { stations, neighbours }
+    }
+
+    /// Who is near whom.
+    pub(super) fn neighbours(&self) -> &Neighbours {
+        &self.neighbours
     }
 
     /// The stations that have a usable reading, in the order of their codes.
@@ -76,7 +88,7 @@ impl History {
 
     /// The history of one station alone; empty if it has none.
     pub fn only(&self, code: &StationCode) -> Self {
-        Self { stations: self.stations.iter().filter(|station| station.code == *code).cloned().collect() }
+        Self::of(self.stations.iter().filter(|station| station.code == *code).cloned().collect())
     }
 
     /// Event times of the first and the last usable reading.

@@ -79,13 +79,15 @@ impl Matrix {
         flows: &DailyFlows,
         target: Target,
     ) -> (Self, Rates) {
-        let (mut rates, table) = Rates::fit(history, examples, target);
-        let neighbours = Neighbours::new(history);
-        rates.diversion = queue::fit_diversion(history, &neighbours, examples, flows, target);
+        let mut rates = Rates::fit(history, examples);
+        rates.diversion = queue::fit_diversion(history, examples, flows, target);
         let own = examples.iter().filter(|example| only.is_none_or(|only| only == example.station));
         let rows: Vec<_> = own.map(|example| (example.station, example.reading)).collect();
+        let table = rates.left_out(history, examples, target);
         let flows = FlowsOf::Training(flows);
-        (Self::build(history, &rows, &table, flows, rates.diversion, &neighbours, target), rates)
+        let matrix = Known { history, table: &table, flows, diversion: rates.diversion, target }.matrix(&rows);
+        drop(table);
+        (matrix, rates)
     }
 
     /// The features of the origins (place of the station in the history, place among its readings), with rates and flows
@@ -97,8 +99,8 @@ impl Matrix {
         let origins: Vec<_> = origins.iter().filter(exists).copied().collect();
         let first = origins.iter().map(|&(station, reading)| history.stations()[station].times()[reading]).min();
         let table = rates.table(history, target, first.unwrap_or(0) - neighbours::SILENT);
-        let neighbours = Neighbours::new(history);
-        Self::build(history, &origins, &table, FlowsOf::Use(flows), rates.diversion, &neighbours, target)
+        let flows = FlowsOf::Use(flows);
+        Known { history, table: &table, flows, diversion: rates.diversion, target }.matrix(&origins)
     }
 
     /// Number of rows.
@@ -110,28 +112,31 @@ impl Matrix {
     pub fn is_empty(&self) -> bool {
         self.docks.is_empty()
     }
+}
 
-    fn build(
-        history: &History,
-        rows: &[(usize, usize)],
-        table: &UsualTable,
-        flows: FlowsOf<'_>,
-        diversion: f64,
-        neighbours: &Neighbours,
-        target: Target,
-    ) -> Self {
+/// All that rows are made from, but for which rows they are.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    history: &'a History,
+    table: &'a UsualTable<'a>,
+    flows: FlowsOf<'a>,
+    diversion: f64,
+    target: Target,
+}
+
+impl Known<'_> {
+    fn matrix(self, rows: &[(usize, usize)]) -> Matrix {
         // Two halves, each on a processor of its own; a row does not depend on the others.
         let (first, second) = rows.split_at(rows.len() / 2);
-        let half = |rows: &[(usize, usize)]| Half::build(history, rows, table, flows, diversion, neighbours, target);
         let (mut first, second) = std::thread::scope(|scope| {
-            let other = scope.spawn(|| half(second));
-            let first = half(first);
+            let other = scope.spawn(|| self.part(second));
+            let first = self.part(first);
             (first, other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
         first.append(second);
         let width = columns().len();
         let values = Array2::from_shape_vec((first.docks.len(), width), first.values);
-        Self {
+        Matrix {
             values: values.unwrap_or_else(|_| Array2::zeros((0, width))),
             docks: first.docks,
             usual_full: first.usual_full,
@@ -139,11 +144,33 @@ impl Matrix {
             days: first.days,
         }
     }
+
+    fn part(self, rows: &[(usize, usize)]) -> Part {
+        let mut part = Part::default();
+        part.values.reserve(rows.len() * columns().len());
+        let mut queues = Queues::new(self.flows, self.diversion);
+        for &(place, reading) in rows {
+            let Some(past) = self.history.stations()[place].past(reading) else { continue };
+            let context = Context::new(past, self.target, self.table.get(place, reading));
+            part.values.extend(state::values(&context));
+            part.values.extend(calendar::values(&context));
+            part.values.extend(usual::values(&context));
+            part.values.extend(memory::values(&context));
+            let docks_then = queues.docks_then(self.history, place, &context);
+            part.values.extend(queue::values(docks_then));
+            part.queue_full.push(docks_then.first().copied().unwrap_or(0.0));
+            part.values.extend(Neighbours::values(self.history, self.table, place, &context));
+            part.docks.push(past.docks());
+            part.usual_full.push(context.usual.full_then);
+            part.days.push(context.origin.day);
+        }
+        part
+    }
 }
 
 /// Some rows of a matrix, the values row by row.
 #[derive(Default)]
-struct Half {
+struct Part {
     values: Vec<f64>,
     docks: Vec<u32>,
     usual_full: Vec<f64>,
@@ -151,38 +178,7 @@ struct Half {
     days: Vec<i32>,
 }
 
-impl Half {
-    fn build(
-        history: &History,
-        rows: &[(usize, usize)],
-        table: &UsualTable,
-        flows: FlowsOf<'_>,
-        diversion: f64,
-        neighbours: &Neighbours,
-        target: Target,
-    ) -> Self {
-        let mut half = Self::default();
-        half.values.reserve(rows.len() * columns().len());
-        let mut queues = Queues::new(flows, diversion);
-        for &(place, reading) in rows {
-            let station = &history.stations()[place];
-            let Some(past) = station.past(reading) else { continue };
-            let context = Context::new(past, target, table.get(place, reading));
-            half.values.extend(state::values(&context));
-            half.values.extend(calendar::values(&context));
-            half.values.extend(usual::values(&context));
-            half.values.extend(memory::values(&context));
-            let docks_then = queues.docks_then(history, neighbours, place, &context);
-            half.values.extend(queue::values(docks_then));
-            half.queue_full.push(docks_then.first().copied().unwrap_or(0.0));
-            half.values.extend(neighbours.values(history, table, place, &context));
-            half.docks.push(past.docks());
-            half.usual_full.push(context.usual.full_then);
-            half.days.push(context.origin.day);
-        }
-        half
-    }
-
+impl Part {
     fn append(&mut self, mut other: Self) {
         self.values.append(&mut other.values);
         self.docks.append(&mut other.docks);

@@ -37,7 +37,7 @@ pub(super) const COLUMNS: [Column; 6] = [
 ];
 
 /// Who is near whom.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Neighbours {
     /// By the station: the places and the weights of its neighbours, the nearest first.
     nearest: Vec<Vec<(usize, f64)>>,
@@ -53,16 +53,16 @@ struct Seen {
 }
 
 impl Neighbours {
-    /// The neighbours of each station of a history. A station without a known position has none and is none.
-    pub(super) fn new(history: &History) -> Self {
-        let positions: Vec<_> = history.stations().iter().map(StationHistory::position).collect();
+    /// The neighbours of each station. A station without a known position has none and is none.
+    pub(super) fn new(stations: &[StationHistory]) -> Self {
+        let positions: Vec<_> = stations.iter().map(StationHistory::position).collect();
         let nearest = positions.iter().enumerate().map(|(own, position)| {
             let Some(position) = position else { return Vec::new() };
             let others = positions.iter().enumerate().filter(|&(other, _)| other != own);
             let mut near: Vec<_> = others
                 .filter_map(|(other, there)| Some((other, (*there)?)))
-                // Most are far, which the latitude alone tells sooner than the distance.
-                .filter(|(_, there)| (there.0 - position.0).abs() <= FARTHEST / METRES_PER_DEGREE)
+                // Most are far, which a degree's length tells sooner than the distance.
+                .filter(|(_, there)| is_about_near(*position, *there))
                 .map(|(other, there)| (other, metres_between(*position, there)))
                 .filter(|&(_, metres)| metres <= FARTHEST)
                 .collect();
@@ -73,8 +73,8 @@ impl Neighbours {
     }
 
     /// The share of a station's neighbours that are full, as known at `time`, by their weights; 0 without any.
-    pub(super) fn full_share(&self, history: &History, station: usize, time: i64) -> f64 {
-        let known = self.nearest[station].iter().filter_map(|&(other, weight)| {
+    pub(super) fn full_share(history: &History, station: usize, time: i64) -> f64 {
+        let known = history.neighbours().nearest[station].iter().filter_map(|&(other, weight)| {
             let there = &history.stations()[other];
             Some((weight, there.docks()[heard_of(there, time)?] == 0))
         });
@@ -85,15 +85,9 @@ impl Neighbours {
     }
 
     /// The values of the columns at one origin of a station; unknown without neighbours.
-    pub(super) fn values(
-        &self,
-        history: &History,
-        table: &UsualTable,
-        station: usize,
-        context: &Context<'_>,
-    ) -> [f64; 6] {
+    pub(super) fn values(history: &History, table: &UsualTable<'_>, station: usize, context: &Context<'_>) -> [f64; 6] {
         let time = context.past.time();
-        let seen = self.nearest[station].iter().filter_map(|&(other, weight)| {
+        let seen = history.neighbours().nearest[station].iter().filter_map(|&(other, weight)| {
             let there = &history.stations()[other];
             let reading = heard_of(there, time)?;
             let (docks, bikes) = (f64::from(there.docks()[reading]), f64::from(there.bikes()[reading]));
@@ -115,6 +109,14 @@ impl Neighbours {
         let [docks, expected, full, share, slope] = sums.map(|sum| sum / weights);
         [docks, expected, full, share, slope, least]
     }
+}
+
+/// Whether two places (degrees) may be within reach of each other; true for all that are.
+fn is_about_near(a: (f64, f64), b: (f64, f64)) -> bool {
+    let reach = FARTHEST / METRES_PER_DEGREE;
+    let circle = a.0.abs().max(b.0.abs()).to_radians().cos();
+    let degrees = (a.1 - b.1).abs();
+    (a.0 - b.0).abs() <= reach && degrees.min(360.0 - degrees) * circle <= 1.01 * reach
 }
 
 /// The newest reading of a station at `time`, unless it is too old.
@@ -141,13 +143,14 @@ mod tests {
 
     fn values(readings: &[StationStatus], code: &str) -> [f64; 6] {
         let history = History::new(readings);
-        let table = Rates::default().table(&history, HOUR, i64::MIN);
+        let rates = Rates::default();
+        let table = rates.table(&history, HOUR, i64::MIN);
         let place = history.position(code).unwrap();
         let station = &history.stations()[place];
         let past = station.past(station.len() - 1).unwrap();
         let usual = *table.get(place, station.len() - 1).unwrap();
         let context = Context::new(past, HOUR, Some(&usual));
-        Neighbours::new(&history).values(&history, &table, place, &context)
+        Neighbours::values(&history, &table, place, &context)
     }
 
     #[test]

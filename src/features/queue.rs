@@ -51,13 +51,7 @@ impl<'a> Queues<'a> {
     }
 
     /// P(free docks = i) at the target, i from 0 to the docks that work at the origin.
-    pub(super) fn docks_then(
-        &mut self,
-        history: &History,
-        neighbours: &Neighbours,
-        place: usize,
-        context: &Context<'_>,
-    ) -> &[f64] {
+    pub(super) fn docks_then(&mut self, history: &History, place: usize, context: &Context<'_>) -> &[f64] {
         let (past, seconds) = (&context.past, context.target.horizon);
         match self.flows {
             FlowsOf::Use(flows) => {
@@ -74,7 +68,7 @@ impl<'a> Queues<'a> {
             }
         }
         if self.diversion > 0.0 {
-            let factor = 1.0 + self.diversion * neighbours.full_share(history, place, past.time());
+            let factor = 1.0 + self.diversion * Neighbours::full_share(history, place, past.time());
             self.legs.iter_mut().for_each(|leg| leg.returns_per_hour *= factor);
         }
         self.transient.after(past.docks(), past.docks() + past.bikes(), &self.legs)
@@ -90,19 +84,13 @@ pub(super) fn values(docks: &[f64]) -> [f64; 3] {
 
 /// The diversion whose queues have the least logarithmic loss over the training rows (in the order of station, then time); of
 /// many rows those of every n-th station are tried.
-pub(super) fn fit_diversion(
-    history: &History,
-    neighbours: &Neighbours,
-    examples: &[Example],
-    flows: &DailyFlows,
-    target: Target,
-) -> f64 {
+pub(super) fn fit_diversion(history: &History, examples: &[Example], flows: &DailyFlows, target: Target) -> f64 {
     let step = examples.len().div_ceil(MOST_TRIED).max(1);
     let loss = |diversion: f64| {
         let mut queues = Queues::new(FlowsOf::Training(flows), diversion);
         let of_row = |example: &Example| {
             let past = history.stations()[example.station].past(example.reading)?;
-            let docks = queues.docks_then(history, neighbours, example.station, &Context::new(past, target, None));
+            let docks = queues.docks_then(history, example.station, &Context::new(past, target, None));
             let full = docks.first().copied().unwrap_or(0.0).clamp(1e-6, 1.0 - 1e-6);
             Some(if example.full { -full.ln() } else { -(-full).ln_1p() })
         };
@@ -142,12 +130,11 @@ pub(crate) fn docks_after<'a>(
     flows: &Flows,
     mut each: impl FnMut(usize, &[f64]),
 ) {
-    let neighbours = Neighbours::new(history);
     let mut queues = Queues::new(FlowsOf::Use(flows), 0.0);
     for (row, ((place, reading), horizon, rates)) in origins.into_iter().enumerate() {
         let Some(past) = history.stations().get(place).and_then(|station| station.past(reading)) else { continue };
         queues.diversion = rates.diversion;
         let context = Context::new(past, Target { horizon, tolerance: 0 }, None);
-        each(row, queues.docks_then(history, &neighbours, place, &context));
+        each(row, queues.docks_then(history, place, &context));
     }
 }

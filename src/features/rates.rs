@@ -8,6 +8,7 @@
 //! little, so each share is drawn towards the coarser one above it.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -65,12 +66,15 @@ pub(super) struct Usual {
     pub(super) absolute_change: f64,
 }
 
-/// What is usual at the readings of a history, each from what was known to it.
-#[derive(Clone, Debug)]
-pub(super) struct UsualTable {
-    /// By the station: the place of the first reading that is told of, and its and its followers' values.
-    stations: Vec<(usize, Vec<Usual>)>,
+/// What is usual at the readings of a history, each from what was known to it. A station's part is made when it is first
+/// asked for.
+pub(super) struct UsualTable<'a> {
+    stations: Vec<OnceLock<StationTable>>,
+    make: Box<dyn Fn(usize) -> StationTable + Sync + 'a>,
 }
+
+/// The place of the first reading that is told of, and its and its followers' values.
+type StationTable = (usize, Vec<Usual>);
 
 /// One labelled row as the tallies see it.
 struct Row {
@@ -89,10 +93,14 @@ impl Row {
     }
 }
 
-impl UsualTable {
+impl<'a> UsualTable<'a> {
+    fn new(history: &History, make: impl Fn(usize) -> StationTable + Sync + 'a) -> Self {
+        Self { stations: history.stations().iter().map(|_| OnceLock::new()).collect(), make: Box::new(make) }
+    }
+
     /// What is usual at a reading, if the table was made for its time.
     pub(super) fn get(&self, station: usize, reading: usize) -> Option<&Usual> {
-        let (first, values) = self.stations.get(station)?;
+        let (first, values) = self.stations.get(station)?.get_or_init(|| (self.make)(station));
         values.get(reading.checked_sub(*first)?)
     }
 }
@@ -110,34 +118,45 @@ impl Rates {
         self.evaluate(self.stations.get(code).unwrap_or(&unseen), then, then).full_then
     }
 
-    /// The tallies of `examples` (in the order of station, then time), and what is usual at every reading up to the last
-    /// of them, with its own day and the day of its target left out.
-    pub(super) fn fit(history: &History, examples: &[Example], target: Target) -> (Self, UsualTable) {
+    /// The tallies of `examples`, in the order of station, then time.
+    pub(super) fn fit(history: &History, examples: &[Example]) -> Self {
         let until = examples.iter().map(|example| example.time + 1).max().unwrap_or(i64::MIN);
         let mut rates = Self { until, ..Self::default() };
-        let mut rows_by_station: Vec<Vec<Row>> = history.stations().iter().map(|_| Vec::new()).collect();
         for chunk in examples.chunk_by(|a, b| a.station == b.station) {
             let station = &history.stations()[chunk[0].station];
-            let rows: Vec<_> = chunk.iter().map(|example| Row::new(station, example)).collect();
             let mut tallies = StationRates::default();
-            for row in &rows {
-                tallies.count(row, 1);
+            for row in chunk.iter().map(|example| Row::new(station, example)) {
+                tallies.count(&row, 1);
                 rates.full.add(i64::from(row.full_now), 1);
                 rates.absolute_change.add(i64::from(row.change.abs()), 1);
             }
             rates.stations.insert(station.code().clone(), tallies);
-            rows_by_station[chunk[0].station] = rows;
         }
-        let stations = history.stations().iter().zip(rows_by_station);
-        let stations = stations.map(|(station, rows)| (0, rates.usual_left_out(station, &rows, target))).collect();
-        (rates, UsualTable { stations })
+        rates
+    }
+
+    /// What is usual at every reading up to the last of the `examples` that the rates were fitted on, with its own day and
+    /// the day of its target left out.
+    pub(super) fn left_out<'a>(
+        &'a self,
+        history: &'a History,
+        examples: &'a [Example],
+        target: Target,
+    ) -> UsualTable<'a> {
+        UsualTable::new(history, move |place| {
+            let station = &history.stations()[place];
+            let own = &examples[examples.partition_point(|example| example.station < place)..];
+            let own = own.iter().take_while(|example| example.station == place);
+            let rows: Vec<_> = own.map(|example| Row::new(station, example)).collect();
+            (0, self.usual_left_out(station, &rows, target))
+        })
     }
 
     /// What is usual at every reading from `from` on (seconds since 1970): by the tallies, and by the days after their
     /// end that were over when the reading's own day began. A station that was not there has the network's share.
-    pub(super) fn table(&self, history: &History, target: Target, from: i64) -> UsualTable {
-        let mut stations = Vec::with_capacity(history.stations().len());
-        for (place, station) in history.stations().iter().enumerate() {
+    pub(super) fn table<'a>(&'a self, history: &'a History, target: Target, from: i64) -> UsualTable<'a> {
+        UsualTable::new(history, move |place| {
+            let station = &history.stations()[place];
             let mut tallies = self.stations.get(station.code()).cloned().unwrap_or_default();
             let start = station.times().partition_point(|&time| time < self.until);
             let later = (start..station.len()).filter_map(|origin| target.example(station, place, origin));
@@ -152,9 +171,8 @@ impl Rates {
                 }
                 self.evaluate(&tallies, origin, LocalTime::at(time + target.horizon))
             });
-            stations.push((first, values.collect()));
-        }
-        UsualTable { stations }
+            (first, values.collect())
+        })
     }
 
     /// What is usual at each reading of a station up to the end of training, without the reading's own days.
@@ -267,7 +285,7 @@ mod tests {
     #[test]
     fn a_station_never_seen_has_the_networks_share() {
         let history = History::new(&readings("1", &[(0, 0), (3600, 1), (7200, 0), (10_800, 0)]));
-        let (rates, _) = Rates::fit(&history, &HOUR.examples(&history), HOUR);
+        let rates = Rates::fit(&history, &HOUR.examples(&history));
         let usual = newest(&rates, &History::new(&readings("2", &[(43_200, 5)])));
         assert_eq!((usual.full, usual.full_then, usual.change), (2.0 / 3.0, 2.0 / 3.0, 0.0));
         assert_eq!(usual.absolute_change, 2.0 / 3.0);
@@ -278,7 +296,7 @@ mod tests {
         let day = 86_400;
         let start = readings("1", &[(0, 9), (3600, 9)]);
         let first = History::new(&start);
-        let (rates, _) = Rates::fit(&first, &HOUR.examples(&first), HOUR);
+        let rates = Rates::fit(&first, &HOUR.examples(&first));
         let with = |later: &[(i64, u32)]| {
             let mut all = start.clone();
             all.extend(readings("1", later));
@@ -298,14 +316,15 @@ mod tests {
             let rows: Vec<_> = docks.iter().zip(0..).map(|(&docks, hour)| (hour * 3600, docks)).collect();
             let history = History::new(&readings("1", &rows));
             let examples = HOUR.examples(&history);
-            let (rates, left_out) = Rates::fit(&history, &examples, HOUR);
+            let rates = Rates::fit(&history, &examples);
+            let left_out = rates.left_out(&history, &examples, HOUR);
             for example in &examples {
                 let (origin, target) = (LocalTime::at(example.time), LocalTime::at(example.time + 3600));
                 let others: Vec<_> = examples.iter().copied().filter(|other| {
                     let day = LocalTime::at(other.time).day;
                     day != origin.day && day != target.day
                 }).collect();
-                let (mut refitted, _) = Rates::fit(&history, &others, HOUR);
+                let mut refitted = Rates::fit(&history, &others);
                 (refitted.full, refitted.absolute_change) = (rates.full, rates.absolute_change);
                 let tallies = refitted.stations.values().next().cloned().unwrap_or_default();
                 let usual = refitted.evaluate(&tallies, origin, target);
