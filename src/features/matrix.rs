@@ -8,11 +8,10 @@ use ndarray::Array2;
 use serde::Serialize;
 
 use super::calendar::{self, LocalTime};
-use super::flows::{DailyFlows, Flows};
 use super::history::{History, Past};
 use super::label::{Example, Target};
 use super::neighbours::{self, Neighbours};
-use super::queue::{self, FlowsOf, Queues};
+use super::queue::{self, DailyFlows, Flows, FlowsOf, Queues};
 use super::rates::{Rates, Usual, UsualTable};
 use super::{memory, state, usual};
 

@@ -6,10 +6,7 @@
 //! - [`Flows`], [`Transient`]: the station as a queue: how bikes come and go, and where that leads.
 //! - [`Matrix`]: the features, one column for each of [`columns`].
 
-mod birth_death;
-mod bridge;
 mod calendar;
-mod flows;
 mod history;
 mod label;
 mod matrix;
@@ -17,19 +14,15 @@ mod memory;
 mod neighbours;
 mod queue;
 mod rates;
-mod shapes;
-mod skellam;
 mod state;
 #[cfg(test)]
 pub(crate) mod testing;
 mod usual;
 
-pub use birth_death::{Leg, Transient, transient};
 pub(crate) use calendar::local_day_and_hour;
-pub use flows::{DailyFlows, Flows, StationFlows};
 pub use history::{History, Past, StationHistory};
 pub use label::{Example, Target};
 pub use matrix::{Column, FEATURES_VERSION, Matrix, columns};
 pub(crate) use queue::docks_after;
-pub use queue::docks_at_target;
+pub use queue::{DailyFlows, Flows, Leg, StationFlows, Transient, docks_at_target, transient};
 pub use rates::Rates;

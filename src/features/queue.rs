@@ -5,8 +5,15 @@
 //! Performance Evaluation 117, 2017) model as flow between stations that a rider can reach, as far as readings without
 //! trips can tell.
 
-use super::birth_death::{Leg, Transient};
-use super::flows::{DailyFlows, Flows, StationFlows};
+mod birth_death;
+mod bridge;
+mod flows;
+mod shapes;
+mod skellam;
+
+pub use birth_death::{Leg, Transient, transient};
+pub use flows::{DailyFlows, Flows, StationFlows};
+
 use super::history::History;
 use super::label::{Example, Target};
 use super::matrix::{Column, Context, logit};

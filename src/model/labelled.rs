@@ -1,7 +1,8 @@
 //! The rows that models learn from and are judged on, laid open, so that another program can learn from the very same.
 
+use super::parts::{Parts, Span};
 use super::split::ChronologicalSplit;
-use super::train::{Parts, Span, Trainer};
+use super::train::Trainer;
 use super::training::TrainSettings;
 use crate::error::Result;
 use crate::features::{Example, Matrix};

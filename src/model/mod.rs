@@ -22,14 +22,17 @@ mod metrics;
 mod name;
 mod outlook;
 mod paired;
+mod parts;
 mod regret;
 mod save;
 mod scope;
 mod split;
 mod stopwatch;
+mod test;
 mod train;
 mod training;
 mod tree;
+mod validate;
 
 pub use advice::{Advice, AdviceScores, Candidate, Choice, advise};
 pub use bootstrap::Interval;

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::birth_death::Leg;
 use super::bridge::{Bridge, Tally};
-use super::calendar::LocalTime;
-use super::history::{History, StationHistory};
 use super::shapes::{CELLS, CellRates, CellTallies, Mixture, Shapes};
+use crate::features::calendar::LocalTime;
+use crate::features::history::{History, StationHistory};
 use crate::station::StationCode;
 
 /// Rates of every station, and of the network for a station that was not there; kept with a model.
@@ -364,8 +364,8 @@ impl AddAssign for Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{reading, readings};
     use super::*;
+    use crate::features::testing::{reading, readings};
     use crate::ingest::{SimulatedNetwork, SimulatedStation, SimulationConfig};
     use crate::station::StationStatus;
     use chrono::{DateTime, TimeDelta};
