@@ -50,11 +50,13 @@ pub struct Past<'a> {
 impl History {
     /// The history in `readings`, which may come in any order and repeat.
     ///
-    /// Readings without capacity, docks or bikes, or with more of them than a station can have, are left out first; of those that share station and second of
+    /// Left out first are readings without capacity, docks or bikes, with more of them than a station can have, and those
+    /// that were older than a week when they were fetched, or stamped more than a day later: they tell nothing of the
+    /// station then, and one of them would stretch the span of the data. Of those that share station and second of
     /// `last_reported` the first fetched is kept; of these the usable ones.
     pub fn new(readings: &[StationStatus]) -> Self {
         let mut by_station: HashMap<&StationCode, Vec<&StationStatus>> = HashMap::new();
-        for reading in readings.iter().filter(|reading| counts(reading).is_some()) {
+        for reading in readings.iter().filter(|reading| counts(reading).is_some() && is_of_its_time(reading)) {
             by_station.entry(&reading.station_code).or_default().push(reading);
         }
         let mut stations: Vec<_> = by_station
@@ -265,6 +267,7 @@ pub(super) fn nearest(times: &[i64], target: i64, tolerance: i64) -> Option<usiz
         .filter(|&index| (times[index] - target).abs() <= tolerance)
 }
 
+const DAY: i64 = 86_400;
 /// No station has so many docks: a count above is a mistake of the feed.
 const MOST_DOCKS: u32 = 1_000;
 
@@ -274,12 +277,30 @@ fn counts(reading: &StationStatus) -> Option<(u32, u32, u32)> {
     (counts.0.max(counts.1).max(counts.2) <= MOST_DOCKS).then_some(counts)
 }
 
+/// Whether a reading was stamped about when it was fetched.
+fn is_of_its_time(reading: &StationStatus) -> bool {
+    (-DAY..=7 * DAY).contains(&reading.lag().num_seconds())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::{reading, readings};
     use super::*;
     use chrono::TimeDelta;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_clock_that_is_wrong_by_years_does_not_stretch_the_span() {
+        let good = readings("1", &[(1_000_000, 5), (1_003_600, 6)]);
+        let stamped =
+            |time: i64| StationStatus { last_reported: DateTime::from_timestamp(time, 0).unwrap(), ..good[0].clone() };
+        let mut all = good.clone();
+        all.extend([stamped(0), stamped(1_000_000 + 30 * DAY)]);
+        assert_eq!(History::new(&all), History::new(&good));
+        // A station that has been silent for a day is told of.
+        all.push(stamped(1_000_000 - DAY));
+        assert_eq!(History::new(&all).len(), 3);
+    }
 
     #[test]
     fn keeps_the_first_fetched_of_a_repeated_reading_and_only_usable_ones() {

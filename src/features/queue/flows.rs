@@ -6,6 +6,7 @@
 //! drawn towards what stations like it have ([`Shapes`]). A pair that the queue cannot explain, as when a truck came,
 //! is passed over. A training row must not meet its own answer: [`DailyFlows`] gives the rates without its days.
 
+use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
@@ -156,15 +157,13 @@ impl DailyFlows {
     }
 }
 
-/// The local days of a history, and where each full hour (UTC) lies in them. Clocks in Paris differ by whole hours.
+/// The local days on which a history has readings: a reading that is stamped years away adds a day, not years.
 #[derive(Clone, Debug, PartialEq)]
 struct Days {
-    first: i32,
+    /// In rising order.
+    days: Vec<i32>,
     /// The kind of each day.
     kinds: Vec<usize>,
-    first_hour: i64,
-    /// By the full hour: the place of the local day and the local hour.
-    hours: Vec<(usize, usize)>,
     /// Readings at and after this are not looked at, seconds since 1970 (UTC).
     before: i64,
     /// The least time between two readings that are learned from, seconds.
@@ -174,36 +173,28 @@ struct Days {
 impl Days {
     fn new(history: &History, before: i64) -> Self {
         let times = || history.stations().iter().map(|station| known(station, before));
-        let first = times().filter_map(|times| times.first()).min().copied();
-        let last = times().filter_map(|times| times.last()).max().copied();
-        let (Some(first), Some(last)) = (first, last) else {
-            return Self { first: 0, kinds: Vec::new(), first_hour: 0, hours: Vec::new(), before, shortest: SHORTEST };
-        };
         let mut lengths: Vec<_> = times().flat_map(|times| times.windows(2).map(|pair| pair[1] - pair[0])).collect();
         let middle = lengths.len() / 2;
         let usual = if lengths.is_empty() { 0 } else { *lengths.select_nth_unstable(middle).1 };
         let shortest = SHORTEST.max((usual as f64 * SHORTEST_SHARE) as i64);
-        let (first_hour, last_hour) = (first.div_euclid(HOUR), last.div_euclid(HOUR));
-        let first_day = LocalTime::at(first_hour * HOUR).day;
-        let (mut kinds, mut hours) = (Vec::new(), Vec::new());
-        for hour in first_hour..=last_hour {
-            let local = LocalTime::at(hour * HOUR);
-            let day = usize::try_from(local.day - first_day).unwrap_or_default();
-            kinds.resize(kinds.len().max(day + 1), local.kind());
-            hours.push((day, local.hour));
+        let mut days = BTreeMap::new();
+        for local in times().flatten().map(|&time| LocalTime::at(time)) {
+            days.entry(local.day).or_insert(local.kind());
         }
-        Self { first: first_day, kinds, first_hour, hours, before, shortest }
+        let (days, kinds) = days.into_iter().unzip();
+        Self { days, kinds, before, shortest }
     }
 
     /// The place of a day, and its kind.
     fn place(&self, day: i32) -> Option<(usize, usize)> {
-        let place = usize::try_from(day.checked_sub(self.first)?).ok()?;
-        Some((place, *self.kinds.get(place)?))
+        let place = self.days.binary_search(&day).ok()?;
+        Some((place, self.kinds[place]))
     }
 
     /// The place of the local day and the local hour of a time.
     fn at(&self, time: i64) -> Option<(usize, usize)> {
-        self.hours.get(usize::try_from(time.div_euclid(HOUR) - self.first_hour).ok()?).copied()
+        let local = LocalTime::at(time);
+        Some((self.place(local.day)?.0, local.hour))
     }
 
     fn cell(&self, (day, hour): (usize, usize)) -> usize {
@@ -426,7 +417,7 @@ mod tests {
     fn without_two_days_are_the_tallies_of_the_others() {
         let (_, readings) = simulated(9, 16);
         let (_, daily) = Flows::fit(&History::new(&readings), i64::MAX);
-        let first = daily.days.first;
+        let first = daily.days.days[0];
         for (station, days) in [(0, (first + 1, first + 2)), (5, (first + 5, first + 5)), (15, (first + 8, first + 9))]
         {
             let mut others = CellTallies::default();
@@ -501,6 +492,16 @@ mod tests {
         let dirty = Flows::fit(&History::new(&readings("1", &rows)), i64::MAX).1;
         let rentals = |daily: &DailyFlows| daily.totals[0].0.iter().map(|tally| tally.rentals).sum::<f64>();
         assert!((rentals(&dirty) - rentals(&told)).abs() < 3.0, "{} {}", rentals(&dirty), rentals(&told));
+    }
+
+    #[test]
+    fn a_reading_that_is_stamped_decades_away_changes_nothing() {
+        let (_, told) = simulated(3, 10);
+        let mut stray = told.clone();
+        let long_ago = DateTime::UNIX_EPOCH;
+        stray.push(StationStatus { last_reported: long_ago, fetched_at: long_ago, ..told[0].clone() });
+        let [(told, _), (with, daily)] = [told, stray].map(|readings| Flows::fit(&History::new(&readings), i64::MAX));
+        assert!(told == with && daily.hours[0].len() == 24 * 5);
     }
 
     #[test]
