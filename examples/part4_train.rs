@@ -254,12 +254,16 @@ fn draw(
         }],
     };
     common::draw(folder, &named("precision-recall"), &Figure::from(curve))?;
+    let interval = |model: ModelName| {
+        let one = training.evaluation.as_ref()?.models.iter().find(|one| one.model == model)?;
+        one.intervals.brier_skill.filter(|_| model != ModelName::Calibrated)
+    };
     let score = |scores: &ModelScores| ModelScore {
         name: scores.model.to_string(),
         brier: Some(scores.scores.brier),
         brier_skill: scores.scores.brier_skill,
-        low: None,
-        high: None,
+        low: interval(scores.model).map(|interval| interval.low),
+        high: interval(scores.model).map(|interval| interval.high),
     };
     let bars = velib::report::ModelScores {
         title: format!("Brier skill: station full {ahead}"),
