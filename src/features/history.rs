@@ -51,12 +51,13 @@ impl History {
     /// The history in `readings`, which may come in any order and repeat.
     ///
     /// Left out first are readings without capacity, docks or bikes, with more of them than a station can have, and those
-    /// that were older than a week when they were fetched, or stamped more than a day later: they tell nothing of the
-    /// station then, and one of them would stretch the span of the data. Of those that share station and second of
+    /// that are stamped more than a day after they were fetched. Of those that share station and second of
     /// `last_reported` the first fetched is kept; of these the usable ones.
     pub fn new(readings: &[StationStatus]) -> Self {
         let mut by_station: HashMap<&StationCode, Vec<&StationStatus>> = HashMap::new();
-        for reading in readings.iter().filter(|reading| counts(reading).is_some() && is_of_its_time(reading)) {
+        for reading in
+            readings.iter().filter(|reading| counts(reading).is_some() && reading.lag().num_seconds() >= -DAY)
+        {
             by_station.entry(&reading.station_code).or_default().push(reading);
         }
         let mut stations: Vec<_> = by_station
@@ -93,11 +94,18 @@ impl History {
         Self::of(self.stations.iter().filter(|station| station.code == *code).cloned().collect())
     }
 
-    /// Event times of the first and the last usable reading.
+    /// Event times of the first and the last usable reading. Those that were older than a week when they were fetched count
+    /// only if there are no others: a station that fell silent last year does not stretch the span of the data.
     pub fn span(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-        let first = self.stations.iter().filter_map(|station| station.times.first()).min()?;
-        let last = self.stations.iter().filter_map(|station| station.times.last()).max()?;
-        Some((DateTime::from_timestamp(*first, 0)?, DateTime::from_timestamp(*last, 0)?))
+        let of = |oldest: i64| {
+            let times = self.stations.iter().flat_map(|station| station.times.iter().zip(&station.lags));
+            let times = times.filter(|&(_, &lag)| lag <= oldest).map(|(&time, _)| time);
+            times.fold(None, |span, time| {
+                span.map_or(Some((time, time)), |(first, last)| Some((time.min(first), time.max(last))))
+            })
+        };
+        let (first, last) = of(7 * DAY).or_else(|| of(i64::MAX))?;
+        Some((DateTime::from_timestamp(first, 0)?, DateTime::from_timestamp(last, 0)?))
     }
 
     /// Number of usable readings.
@@ -277,11 +285,6 @@ fn counts(reading: &StationStatus) -> Option<(u32, u32, u32)> {
     (counts.0.max(counts.1).max(counts.2) <= MOST_DOCKS).then_some(counts)
 }
 
-/// Whether a reading was stamped about when it was fetched.
-fn is_of_its_time(reading: &StationStatus) -> bool {
-    (-DAY..=7 * DAY).contains(&reading.lag().num_seconds())
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::{reading, readings};
@@ -294,12 +297,16 @@ mod tests {
         let good = readings("1", &[(1_000_000, 5), (1_003_600, 6)]);
         let stamped =
             |time: i64| StationStatus { last_reported: DateTime::from_timestamp(time, 0).unwrap(), ..good[0].clone() };
-        let mut all = good.clone();
-        all.extend([stamped(0), stamped(1_000_000 + 30 * DAY)]);
-        assert_eq!(History::new(&all), History::new(&good));
-        // A station that has been silent for a day is told of.
-        all.push(stamped(1_000_000 - DAY));
-        assert_eq!(History::new(&all).len(), 3);
+        let with = |times: &[i64]| {
+            let more = times.iter().map(|&time| stamped(time));
+            let history = History::new(&good.iter().cloned().chain(more).collect::<Vec<_>>());
+            (history.len(), history.span())
+        };
+        assert_eq!(with(&[1_000_000 + 30 * DAY]), with(&[]));
+        // It is still what was last known of the station.
+        assert_eq!(with(&[0]), (3, with(&[]).1));
+        assert_eq!(with(&[1_000_000 - DAY]).1.unwrap().0.timestamp(), 1_000_000 - DAY);
+        assert_eq!(History::new(&[stamped(0)]).span().unwrap().0.timestamp(), 0);
     }
 
     #[test]
