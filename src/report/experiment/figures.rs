@@ -37,9 +37,12 @@ fn by_horizon(experiment: &Experiment) -> NamedFigure {
         models.extend(new);
     }
     models.sort_unstable();
+    // A horizon of too few days for an interval would only spoil the scale of the others.
+    let is_sure = |model: &ModelEvaluation| model.intervals.brier_skill.is_some();
+    let some_are = scored().any(|(_, evaluation)| evaluation.models.iter().any(is_sure));
     let of_model = |&model: &ModelName| {
         let points = scored().filter_map(|(horizon, evaluation)| {
-            let own = evaluation.models.iter().find(|one| one.model == model)?;
+            let own = evaluation.models.iter().find(|one| one.model == model && (is_sure(one) || !some_are))?;
             Some(HorizonPoint {
                 horizon_minutes: horizon.minutes(),
                 skill: own.scores.brier_skill?,
