@@ -31,7 +31,7 @@ thread_local! {
 }
 
 impl LocalTime {
-    /// The local time at `time`, seconds since 1970 (UTC); the start of 1970 for what no calendar holds.
+    /// The local time at `time`, seconds since 1970 (UTC); the first hour of 1970 for what no calendar holds.
     pub(super) fn at(time: i64) -> Self {
         // Since 1970 clocks in Paris have differed from UTC by whole hours.
         let (Ok(hour), minute) = (usize::try_from(time.div_euclid(3600)), time.rem_euclid(3600) / 60) else {
@@ -143,9 +143,20 @@ pub(super) fn values(context: &Context<'_>) -> [f64; 11] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn at(text: &str) -> LocalTime {
         LocalTime::at(text.parse::<DateTime<chrono::Utc>>().unwrap().timestamp())
+    }
+
+    proptest! {
+        /// What is remembered of an hour is what the calendar says of its times, also where clocks change.
+        #[test]
+        fn a_time_is_that_of_the_calendar(around in prop::sample::select(vec![-3_000_000_000i64, 0, 1_648_342_800, 1_667_091_600, 3_000_000_000]), offsets in prop::collection::vec(-200_000..200_000i64, 1..40)) {
+            for offset in offsets {
+                prop_assert_eq!(LocalTime::at(around + offset), LocalTime::by_calendar(around + offset));
+            }
+        }
     }
 
     #[test]

@@ -94,17 +94,19 @@ impl History {
         Self::of(self.stations.iter().filter(|station| station.code == *code).cloned().collect())
     }
 
-    /// Event times of the first and the last usable reading. Those that were older than a week when they were fetched count
-    /// only if there are no others: a station that fell silent last year does not stretch the span of the data.
+    /// Event times of the first and the last usable reading. One that was older than a week when it was fetched and that the
+    /// station let a week pass after, or never followed up, counts only if there are no others: a station that fell silent
+    /// last year does not stretch the span of the data.
     pub fn span(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-        let of = |oldest: i64| {
-            let times = self.stations.iter().flat_map(|station| station.times.iter().zip(&station.lags));
-            let times = times.filter(|&(_, &lag)| lag <= oldest).map(|(&time, _)| time);
-            times.fold(None, |span, time| {
+        let of = |counts: fn(&StationHistory, usize) -> bool| {
+            let places = self.stations.iter().flat_map(|station| (0..station.len()).map(move |place| (station, place)));
+            let times =
+                places.filter(|&(station, place)| counts(station, place)).map(|(station, place)| station.times[place]);
+            times.fold(None, |span: Option<(i64, i64)>, time| {
                 span.map_or(Some((time, time)), |(first, last)| Some((time.min(first), time.max(last))))
             })
         };
-        let (first, last) = of(7 * DAY).or_else(|| of(i64::MAX))?;
+        let (first, last) = of(StationHistory::is_in_season).or_else(|| of(|_, _| true))?;
         Some((DateTime::from_timestamp(first, 0)?, DateTime::from_timestamp(last, 0)?))
     }
 
@@ -149,6 +151,12 @@ impl StationHistory {
             station.full_before.push(full);
         }
         station
+    }
+
+    /// Whether a reading was fetched or followed within a week.
+    fn is_in_season(&self, place: usize) -> bool {
+        let next = self.times.get(place + 1);
+        self.lags[place] <= WEEK || next.is_some_and(|next| next - self.times[place] <= WEEK)
     }
 
     /// The station.
@@ -276,6 +284,7 @@ pub(super) fn nearest(times: &[i64], target: i64, tolerance: i64) -> Option<usiz
 }
 
 const DAY: i64 = 86_400;
+const WEEK: i64 = 7 * DAY;
 /// No station has so many docks: a count above is a mistake of the feed.
 const MOST_DOCKS: u32 = 1_000;
 
@@ -306,6 +315,11 @@ mod tests {
         // It is still what was last known of the station.
         assert_eq!(with(&[0]), (3, with(&[]).1));
         assert_eq!(with(&[1_000_000 - DAY]).1.unwrap().0.timestamp(), 1_000_000 - DAY);
+        // An archive that was fetched at once, years later, is a history like any other.
+        let archive: Vec<_> = (0..9)
+            .map(|day| StationStatus { fetched_at: good[1].fetched_at + TimeDelta::days(400), ..stamped(day * DAY) })
+            .collect();
+        assert_eq!(History::new(&archive).span().map(|(first, last)| (last - first).num_days()), Some(7));
         assert_eq!(History::new(&[stamped(0)]).span().unwrap().0.timestamp(), 0);
     }
 

@@ -111,7 +111,7 @@ impl Neighbours {
     }
 }
 
-/// Whether two places (degrees) may be within reach of each other; true for all that are.
+/// Whether two places (degrees) may be within reach of each other; true for all that are, but for the poles.
 fn is_about_near(a: (f64, f64), b: (f64, f64)) -> bool {
     let reach = FARTHEST / METRES_PER_DEGREE;
     let circle = a.0.abs().max(b.0.abs()).to_radians().cos();

@@ -70,7 +70,7 @@ pub(super) struct Rows<'a> {
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { alpha: 1.0, depth: 4, growth: Growth::Free }
+        Self { alpha: 1.0, depth: 4, growth: Growth::Careful }
     }
 }
 

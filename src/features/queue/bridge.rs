@@ -7,7 +7,7 @@
 //! readings are far from full and from empty, a shorter way serves ([`skellam`]).
 
 use super::birth_death::{Direction, Jumps, Leg, MOST_JUMPS, Uniformised, poisson};
-use super::skellam::{self, Told};
+use super::skellam;
 
 /// Trips and the time in which they were possible; sums of expectations.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -49,11 +49,10 @@ impl Bridge {
     /// The tally of each leg, given that there were `from` free docks of `docks` at first and `to` at last; `None` if
     /// that is less probable than `least`.
     pub(super) fn tallies(&mut self, from: u32, to: u32, docks: u32, legs: &[Leg], least: f64) -> Option<&[Tally]> {
-        match skellam::tallies((from, to), docks, legs, least, &mut self.tallies) {
-            Told::Tallies => Some(&self.tallies),
-            Told::Improbable => None,
-            Told::EndIsNear => self.walk(from, to, docks, legs, least),
+        if skellam::tallies((from, to), docks, legs, &mut self.tallies) {
+            return Some(&self.tallies);
         }
+        self.walk(from, to, docks, legs, least)
     }
 
     /// The same, state by state.

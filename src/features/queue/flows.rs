@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::birth_death::Leg;
 use super::bridge::{Bridge, Tally};
-use super::shapes::{CELLS, CellRates, CellTallies, Mixture, Shapes};
+use super::shapes::{CELLS, CellRates, CellTallies, Shapes};
 use crate::features::calendar::LocalTime;
 use crate::features::history::{History, StationHistory};
 use crate::station::StationCode;
@@ -41,8 +41,6 @@ pub struct DailyFlows {
     days: Days,
     /// By the station, its place that of the history: all days together.
     totals: Vec<CellTallies>,
-    /// By the station: its mixture of the shapes, by all days together.
-    mixtures: Vec<Mixture>,
     /// By the station, the day and the hour.
     hours: Vec<Vec<HourTally>>,
 }
@@ -50,8 +48,10 @@ pub struct DailyFlows {
 /// A tally in a small space.
 type HourTally = [f32; 4];
 
-/// Steps of EM after the first rates: each over every so-manyth pair of readings.
-const STEPS: [usize; 2] = [2, 1];
+/// Steps of EM after the first rates: each over one in so many pairs of readings.
+const STEPS: [u64; 2] = [2, 1];
+/// Two to the power of 64 by the golden ratio (Knuth, The Art of Computer Programming, 6.4): spreads numbers in a row.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 /// The longest and the shortest time between two readings that are learned from, seconds.
 const LONGEST: i64 = 4 * HOUR;
 const SHORTEST: i64 = 30;
@@ -85,12 +85,10 @@ impl Flows {
             shapes = shapes.refit(&totals);
         }
         let network = StationFlows::of(&shapes.rates(&CellTallies::default()));
-        let mixtures: Vec<_> = totals.iter().map(|own| shapes.mixture(own)).collect();
-        let daily = DailyFlows { shapes, days, totals, mixtures, hours };
-        let seen = stations.iter().enumerate().filter(|(place, _)| daily.totals[*place].was_seen());
+        let seen = stations.iter().zip(&totals).filter(|(_, own)| own.was_seen());
         let (codes, stations) =
-            seen.map(|(place, station)| (station.code().clone(), daily.with(place, &daily.totals[place]))).unzip();
-        (Self { network, codes, stations }, daily)
+            seen.map(|(station, own)| (station.code().clone(), StationFlows::of(&shapes.rates(own)))).unzip();
+        (Self { network, codes, stations }, DailyFlows { shapes, days, totals, hours })
     }
 
     /// The rates of a station; the network's for one that was not there.
@@ -137,12 +135,7 @@ impl DailyFlows {
         if days.1 != days.0 {
             self.take_out(&mut tallies, station, days.1);
         }
-        self.with(station, &tallies)
-    }
-
-    /// The rates of a station if that had been counted there.
-    fn with(&self, station: usize, tallies: &CellTallies) -> StationFlows {
-        StationFlows::of(&self.shapes.rates_near(&self.mixtures[station], tallies))
+        StationFlows::of(&self.shapes.rates(&tallies))
     }
 
     fn take_out(&self, tallies: &mut CellTallies, station: usize, day: i32) {
@@ -213,11 +206,13 @@ struct Interval {
     docks: u32,
 }
 
-/// The pairs of successive readings that can be learned from.
-fn intervals<'a>(station: &'a StationHistory, days: &Days) -> impl Iterator<Item = Interval> + use<'a> {
+/// The pairs of successive readings that can be learned from, one in `every`, by a hash of their time, so that the choice is in
+/// step with no clock.
+fn intervals<'a>(station: &'a StationHistory, days: &Days, every: u64) -> impl Iterator<Item = Interval> + use<'a> {
     let allowed = days.shortest..=LONGEST;
     known(station, days.before).windows(2).enumerate().filter_map(move |(index, pair)| {
-        if !allowed.contains(&(pair[1] - pair[0])) {
+        let turn = || ((pair[0] as u64).wrapping_mul(GOLDEN) >> 32) % every;
+        if !allowed.contains(&(pair[1] - pair[0])) || (every > 1 && turn() != 0) {
             return None;
         }
         let free = (station.docks()[index], station.docks()[index + 1]);
@@ -256,10 +251,10 @@ fn first_tallies(station: &StationHistory, days: &Days) -> CellTallies {
     }
     let mut moments = [Moments::default(); CELLS];
     let change = |interval: &Interval| f64::from(interval.free.1) - f64::from(interval.free.0);
-    let (count, sum) = intervals(station, days)
+    let (count, sum) = intervals(station, days, 1)
         .fold((0.0, 0.0), |(count, sum), interval| (count + 1.0, sum + change(&interval).abs()));
     let largest = LARGEST_AT_FIRST.0 + LARGEST_AT_FIRST.1 * sum / f64::max(count, 1.0);
-    for interval in intervals(station, days) {
+    for interval in intervals(station, days, 1) {
         let change = change(&interval);
         let middle = i64::midpoint(interval.from, interval.until);
         let Some(at) = days.at(middle).filter(|_| change.abs() <= largest) else { continue };
@@ -288,13 +283,13 @@ fn first_tallies(station: &StationHistory, days: &Days) -> CellTallies {
     }))
 }
 
-/// The tallies of each station under its rates, from every `every`th pair of readings: by the cell, and by the day and
+/// The tallies of each station under its rates, from one in `every` pairs of readings: by the cell, and by the day and
 /// the hour.
 fn expect(
     stations: &[StationHistory],
     rates: &[CellRates],
     days: &Days,
-    every: usize,
+    every: u64,
     threads: usize,
 ) -> Vec<(CellTallies, Vec<HourTally>)> {
     let share = stations.len().div_ceil(threads).max(1);
@@ -317,12 +312,12 @@ fn expect_one(
     station: &StationHistory,
     rates: &CellRates,
     days: &Days,
-    every: usize,
+    every: u64,
     bridge: &mut Bridge,
 ) -> (CellTallies, Vec<HourTally>) {
     let mut hours = vec![Tally::default(); 24 * days.kinds.len()];
     let (mut legs, mut places) = (Vec::new(), Vec::new());
-    for Interval { from, until, free, docks } in intervals(station, days).step_by(every) {
+    for Interval { from, until, free, docks } in intervals(station, days, every) {
         legs.clear();
         places.clear();
         for (start, seconds) in hours_of(from, until) {
@@ -429,7 +424,7 @@ mod tests {
                         Tally { returns, rentals, not_full, not_empty };
                 }
             }
-            let (left_out, told) = (daily.without(station, days), daily.with(station, &others));
+            let (left_out, told) = (daily.without(station, days), StationFlows::of(&daily.shapes.rates(&others)));
             let pairs = left_out.rates.iter().flatten().flatten().zip(told.rates.iter().flatten().flatten());
             for (a, b) in pairs {
                 assert!((a - b).abs() < 1e-3 * b, "{a} {b}");

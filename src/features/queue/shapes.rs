@@ -54,9 +54,8 @@ const SHAPE_STRENGTH: f64 = 5.0;
 const LOAD_STRENGTH: f64 = 1.0;
 /// Trips of balanced directions that a station's directions are mixed with.
 const BALANCE_STRENGTH: f64 = 50.0;
-/// Rounds of EM for the loads of one station: from the network's, and from its own with a few more or fewer trips.
+/// Rounds of EM for the loads of one station.
 const LOAD_ROUNDS: usize = 15;
-const NEAR_ROUNDS: usize = 6;
 /// Rounds of EM for the shapes: from single stations, and from shapes of nearly the same trips.
 const SHAPE_ROUNDS: usize = 40;
 const REFIT_ROUNDS: usize = 12;
@@ -74,8 +73,8 @@ struct Counts {
 }
 
 /// A station's mixture: the load of each shape, and the factor of each direction.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Mixture {
+#[derive(Clone, Debug)]
+struct Mixture {
     loads: Vec<f64>,
     directions: [f64; 2],
 }
@@ -85,8 +84,7 @@ impl Shapes {
     pub(super) fn fit(stations: &[CellTallies]) -> Self {
         let counts = Counts::of_seen(stations);
         let network = network_shape(&counts);
-        let mean = counts.iter().map(Counts::rate).sum::<f64>() / counts.len().max(1) as f64;
-        let mut shapes = Self { shapes: vec![network], loads: vec![mean], strength: STRENGTHS.1 };
+        let mut shapes = Self { shapes: vec![network], loads: vec![mean_rate(&counts)], strength: STRENGTHS.1 };
         let most = (counts.len() / STATIONS_A_SHAPE).clamp(1, MOST_SHAPES);
         while shapes.shapes.len() < most && shapes.add_seed(&counts, &network) {}
         shapes.refine(&counts, &network, SHAPE_ROUNDS);
@@ -99,36 +97,16 @@ impl Shapes {
         let network = network_shape(&counts);
         let mut shapes = self.clone();
         if shapes.shapes.len() == 1 {
-            shapes.shapes = vec![network];
+            (shapes.shapes, shapes.loads) = (vec![network], vec![mean_rate(&counts)]);
         }
         shapes.refine(&counts, &network, REFIT_ROUNDS);
         shapes
     }
 
-    /// The mixture of a station, from what was counted there.
-    pub(super) fn mixture(&self, tallies: &CellTallies) -> Mixture {
-        self.mixture_of(&Counts::new(tallies))
-    }
-
     /// The rates of a station from what was counted there.
     pub(super) fn rates(&self, tallies: &CellTallies) -> CellRates {
         let counts = Counts::new(tallies);
-        self.towards(&self.mixture_of(&counts), &counts)
-    }
-
-    /// The same of a station whose mixture is known when a little more or less was counted there.
-    pub(super) fn rates_near(&self, mixture: &Mixture, tallies: &CellTallies) -> CellRates {
-        let counts = Counts::new(tallies);
-        let mut mixture = mixture.clone();
-        for _ in 0..NEAR_ROUNDS {
-            self.improve(&mut mixture, &counts);
-        }
-        self.towards(&mixture, &counts)
-    }
-
-    /// What was counted, drawn towards the mixture.
-    fn towards(&self, mixture: &Mixture, counts: &Counts) -> CellRates {
-        let prior = mixture.rates(&self.shapes);
+        let prior = self.mixture(&counts).rates(&self.shapes);
         let rate = |place: usize| {
             let prior = prior[place];
             if prior <= 0.0 {
@@ -143,7 +121,7 @@ impl Shapes {
     fn add_seed(&mut self, counts: &[Counts], network: &[f64; WIDTH]) -> bool {
         let mut worst = (0.0, None);
         for own in counts {
-            let prior = self.mixture_of(own).rates(&self.shapes);
+            let prior = self.mixture(own).rates(&self.shapes);
             let deviance: f64 = (0..WIDTH)
                 .filter(|&place| prior[place] > 0.0)
                 .map(|place| {
@@ -178,7 +156,7 @@ impl Shapes {
 
     /// Fits shapes and loads in turn, and how much they are believed; one shape alone is the network's.
     fn refine(&mut self, counts: &[Counts], network: &[f64; WIDTH], rounds: usize) {
-        let mut mixtures: Vec<_> = counts.iter().map(|own| self.mixture_of(own)).collect();
+        let mut mixtures: Vec<_> = counts.iter().map(|own| self.mixture(own)).collect();
         for _ in 0..if self.shapes.len() > 1 { rounds } else { 0 } {
             let rank = self.shapes.len();
             let (mut trips, mut hours) = (vec![[0.0; WIDTH]; rank], vec![[0.0; WIDTH]; rank]);
@@ -217,7 +195,7 @@ impl Shapes {
     }
 
     /// The mixture of a station, from the network's mean loads on.
-    fn mixture_of(&self, own: &Counts) -> Mixture {
+    fn mixture(&self, own: &Counts) -> Mixture {
         let mut mixture = Mixture { loads: self.loads.clone(), directions: [1.0; 2] };
         for _ in 0..LOAD_ROUNDS {
             self.improve(&mut mixture, own);
@@ -304,6 +282,11 @@ impl Mixture {
         }
         rates
     }
+}
+
+/// Trips per hour and direction of a station in the mean.
+fn mean_rate(counts: &[Counts]) -> f64 {
+    counts.iter().map(Counts::rate).sum::<f64>() / counts.len().max(1) as f64
 }
 
 /// The rates of all stations together, with mean 1; all 0 if nothing was seen.
@@ -417,6 +400,14 @@ mod tests {
         let shapes = Shapes::fit(&stations);
         let [few, many] = [20.0, 20_000.0].map(|hours| shapes.rates(&station(hours, odd))[9][0]);
         assert!(2.0 < few && few < 4.0 && many > 7.0 && many < 8.01, "{few} {many}");
+    }
+
+    #[test]
+    fn of_few_stations_the_mean_follows_what_is_counted_again() {
+        let [first, again] = [1.0, 3.0].map(|rate| vec![station(200.0, |_| [rate; 2]); 5]);
+        let shapes = Shapes::fit(&first).refit(&again);
+        assert_eq!(shapes, Shapes::fit(&again));
+        assert!((shapes.rates(&CellTallies::default())[7][1] - 3.0).abs() < 0.01);
     }
 
     #[test]

@@ -37,12 +37,13 @@ fn by_horizon(experiment: &Experiment) -> NamedFigure {
         models.extend(new);
     }
     models.sort_unstable();
-    // A horizon of too few days for an interval would only spoil the scale of the others.
-    let is_sure = |model: &ModelEvaluation| model.intervals.brier_skill.is_some();
-    let some_are = scored().any(|(_, evaluation)| evaluation.models.iter().any(is_sure));
+    // A horizon of too few days for intervals would only spoil the scale of the others.
+    let is_sure = |evaluation: &Evaluation| evaluation.models.iter().any(|one| one.intervals.brier_skill.is_some());
+    let some_are = scored().any(|(_, evaluation)| is_sure(evaluation));
+    let drawn = || scored().filter(|(_, evaluation)| is_sure(evaluation) || !some_are);
     let of_model = |&model: &ModelName| {
-        let points = scored().filter_map(|(horizon, evaluation)| {
-            let own = evaluation.models.iter().find(|one| one.model == model && (is_sure(one) || !some_are))?;
+        let points = drawn().filter_map(|(horizon, evaluation)| {
+            let own = evaluation.models.iter().find(|one| one.model == model)?;
             Some(HorizonPoint {
                 horizon_minutes: horizon.minutes(),
                 skill: own.scores.brier_skill?,
@@ -58,7 +59,7 @@ fn by_horizon(experiment: &Experiment) -> NamedFigure {
         reference: REFERENCE.into(),
         models: models.iter().map(of_model).collect(),
     };
-    let told = scored().filter_map(|(horizon, evaluation)| {
+    let told = drawn().filter_map(|(horizon, evaluation)| {
         let best = best_first(evaluation).into_iter().next()?;
         Some(format!("{} at {}: {}", name(best.model), minutes_ahead(horizon), skill(best.scores.brier_skill)))
     });
