@@ -108,8 +108,8 @@ impl Fitted {
                 DEPTHS.map(|depth| (Self::Tree(deepest.cut(depth)), Tuning { depth, ..usual })).into()
             }
             ModelName::Boost => {
-                let grown = Boost::each(rows, &Growth::ALL)?.into_iter().zip(Growth::ALL);
-                grown.map(|(fit, growth)| (Self::Boost(Box::new(fit)), Tuning { growth, ..usual })).collect()
+                let tunings = Growth::ALL.map(|growth| Tuning { growth, ..usual });
+                Boost::each(rows, &Growth::ALL)?.into_iter().map(Box::new).map(Self::Boost).zip(tunings).collect()
             }
             _ => return Ok((Self::fit(name, rows, usual)?, usual)),
         };
