@@ -87,7 +87,7 @@ impl Fitted {
             }
             ModelName::Tree => Self::Tree(Tree::fit(&matrix.values, full, tuning.depth)?),
             ModelName::Queue => Self::Queue(Queue),
-            ModelName::Boost => Self::Boost(Box::new(Boost::each(rows, &[tuning.growth])?.swap_remove(0))),
+            ModelName::Boost => Self::boosts(rows, &[tuning.growth])?.swap_remove(0),
             ModelName::Blend => {
                 return Err(Error::new(ErrorKind::Model, "there is no other model that could be mixed"));
             }
@@ -109,7 +109,7 @@ impl Fitted {
             }
             ModelName::Boost => {
                 let tunings = Growth::ALL.map(|growth| Tuning { growth, ..usual });
-                Boost::each(rows, &Growth::ALL)?.into_iter().map(Box::new).map(Self::Boost).zip(tunings).collect()
+                Self::boosts(rows, &Growth::ALL)?.into_iter().zip(tunings).collect()
             }
             _ => return Ok((Self::fit(name, rows, usual)?, usual)),
         };
@@ -119,6 +119,10 @@ impl Fitted {
         let best = candidates.reduce(|best, other| if other.0 < clearly * best.0 { other } else { best });
         best.map(|(_, candidate)| candidate)
             .ok_or_else(|| Error::new(ErrorKind::Model, format_args!("{name} has nothing to choose from")))
+    }
+
+    fn boosts(rows: Rows<'_>, growths: &[Growth]) -> Result<Vec<Self>> {
+        Ok(Boost::each(rows, growths)?.into_iter().map(Box::new).map(Self::Boost).collect())
     }
 
     /// The name it was fitted by.
