@@ -39,7 +39,7 @@ mod zone;
 
 pub use engine::{ALLOWED_LATENESS, StreamingStatistics, Totals};
 pub use state::{Quantities, Station, WindowState};
-pub use stats::{Accumulator, Count, Max, Mean, Min, Statistic, Summary};
+pub use stats::{Accumulator, Count, Max, Mean, Min, Statistic, Summary, WeightedMean};
 pub use store::{Select, SqliteStore, StationWindow, Store, StoreUrl, WindowRow, ZoneWindow};
 pub use window::{Tumbling, Window};
 pub use zone::ZoneKind;
