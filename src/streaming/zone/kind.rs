@@ -4,9 +4,7 @@
 //! three digits (16107 stands in the 16th). A few stations of the suburbs share those prefixes, so the commune decides first.
 
 use std::fmt;
-use std::str::FromStr;
 
-use crate::error::Error;
 use crate::station::{StationCode, StationStatus};
 
 /// The two divisions of the network whose zones a reading names itself.
@@ -56,16 +54,6 @@ impl ZoneKind {
 impl fmt::Display for ZoneKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
-    }
-}
-
-impl FromStr for ZoneKind {
-    type Err = Error;
-
-    fn from_str(kind: &str) -> Result<Self, Error> {
-        [Self::Commune, Self::Arrondissement].into_iter().find(|known| known.as_str() == kind).ok_or_else(|| {
-            Error::usage("--zone", format!("`{kind}` is not a kind of zone")).way_out("known: commune, arrondissement")
-        })
     }
 }
 
