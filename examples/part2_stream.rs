@@ -4,13 +4,14 @@
 //! cargo run --example part2_stream                                    the simulated network, an embedded broker
 //! cargo run --example part2_stream -- --source history.parquet        a recording
 //! cargo run --example part2_stream -- --brokers 127.0.0.1:9092        a real Kafka, until stopped
+//! cargo run --example part2_stream -- --zone near:48.8530,2.3499,2km  the stations around one place
 //! ```
 
 #![allow(clippy::print_stderr, reason = "an example talks to its user")]
 
 mod common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,7 +22,10 @@ use velib::Result;
 use velib::ingest::SetAsideFile;
 use velib::kafka::Consumer;
 use velib::report::{Figure, MapStation, OccupancyMap, Zone, ZoneOccupancy};
-use velib::streaming::{Select, StationWindow, StoreUrl, StreamingStatistics, Tumbling, Window, ZoneKind, ZoneWindow};
+use velib::streaming::{Select, StationWindow, StoreUrl, StreamingStatistics, Tumbling, Window, ZoneWindow, Zones};
+
+/// The most zones that are printed: a fine grid has thousands.
+const MOST_ZONES: usize = 100;
 
 /// Averages per station and zone from Kafka, by event time
 #[derive(Parser)]
@@ -34,9 +38,9 @@ struct Options {
     /// Length of a window of event time
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = common::duration)]
     window: Duration,
-    /// How the network is divided: commune or arrondissement
-    #[arg(long, value_name = "KIND", default_value = "commune")]
-    zone: ZoneKind,
+    /// How the network is divided: commune, arrondissement, grid:500m, near:LAT,LON,800m, or geojson:FILE
+    #[arg(long, value_name = "ZONES", default_value = "commune")]
+    zone: String,
     /// Where the statistics are kept [default: sqlite:TOPIC.sqlite with --brokers, else var/part2.sqlite, made anew]
     #[arg(long, value_name = "sqlite:FILE")]
     store: Option<StoreUrl>,
@@ -54,7 +58,7 @@ struct Options {
 fn main() -> ExitCode {
     common::run(|options: Options| {
         options.source.refuse_beside_brokers(&options.kafka)?;
-        let tumbling = Tumbling::new(options.window)?;
+        let (tumbling, zones) = (Tumbling::new(options.window)?, Zones::open(&options.zone)?);
         let url = match &options.store {
             Some(url) => url.clone(),
             None if options.kafka.brokers.is_some() => {
@@ -97,27 +101,40 @@ fn main() -> ExitCode {
         if let Some(feeder) = feeder {
             feeder.join()?;
         }
-        report(&options, &mut engine, &described, aside.kept())
+        report(&options, &mut engine, &zones, &described, aside.kept())
     })
 }
 
 /// What the store holds of the newest window that nothing can change any more.
-fn report(options: &Options, engine: &mut StreamingStatistics, source: &str, aside: u64) -> Result<()> {
+fn report(
+    options: &Options,
+    engine: &mut StreamingStatistics,
+    divided: &Zones,
+    source: &str,
+    aside: u64,
+) -> Result<()> {
     let (totals, watermark) = (engine.totals(), engine.watermark());
     let window = match engine.store().latest_window(watermark)? {
         None => engine.store().latest_window(None)?,
         closed => closed,
     };
     let at = |window: Window| Select::At(window.start);
-    let zones = window.map_or_else(|| Ok(vec![]), |window| engine.store().zone_windows(options.zone, at(window)))?;
+    let zones = window.map_or_else(|| Ok(vec![]), |window| engine.store().zone_windows(divided, at(window)))?;
     let stations = window.map_or_else(|| Ok(vec![]), |window| engine.store().station_windows(at(window)))?;
+    let division = divided.divide(&engine.store().stations()?);
+    let inside: usize = division.zones.values().map(Vec::len).sum();
+    let (outside, unknown) = (division.outside.len(), division.unknown.len());
     if let Some(window) = window {
-        draw(options, window, &stations, &zones, source)?;
+        draw(options, window, &stations, &zones, divided, source)?;
     }
     if options.json {
         let (watermark, kept_aside) = (watermark, aside);
         return common::print_json(&json!({
             "totals": totals, "watermark": watermark, "set_aside": kept_aside, "window": window, "zones": zones,
+            "division": {
+                "kind": divided.as_str(), "zones": division.zones.len(), "inside": inside, "outside": outside,
+                "unknown": unknown,
+            },
             "stations": stations,
         }));
     }
@@ -131,8 +148,13 @@ fn report(options: &Options, engine: &mut StreamingStatistics, source: &str, asi
         window.start.format("%F %H:%M"),
         window.end.format("%H:%M")
     ))?;
-    let header = ["zone", "mechanical", "electric", "free docks", "occupancy", "stations", "of", "readings"];
-    let rows = zones.iter().map(|zone| {
+    let header = ["zone", "mechanical", "electric", "free docks", "occupancy", "fresh", "expected", "readings"];
+    let mut largest: Vec<&ZoneWindow> = zones.iter().collect();
+    largest.sort_by_key(|zone| std::cmp::Reverse(zone.expected));
+    largest.truncate(MOST_ZONES);
+    largest.sort_by(|a, b| a.zone.cmp(&b.zone));
+    let left_out = zones.len() - largest.len();
+    let rows = largest.into_iter().map(|zone| {
         let q = &zone.quantities;
         [
             zone.zone.clone(),
@@ -146,6 +168,15 @@ fn report(options: &Options, engine: &mut StreamingStatistics, source: &str, asi
         ]
     });
     common::print(common::table(header, &[], rows))?;
+    if left_out > 0 {
+        common::print(format_args!("… and {left_out} smaller zones"))?;
+    }
+    common::print(format_args!(
+        "zones with fresh stations, which reported in this window: {} of {}\n\
+         all stations: {inside} in a zone, {outside} outside, {unknown} where the zone is unknown\n",
+        zones.len(),
+        division.zones.len(),
+    ))?;
     let header = ["station", "name", "mechanical", "electric", "free docks", "min", "max", "readings"];
     let rows = stations.iter().take(10).map(|station| {
         let q = &station.quantities;
@@ -160,7 +191,6 @@ fn report(options: &Options, engine: &mut StreamingStatistics, source: &str, asi
             station.readings.to_string(),
         ]
     });
-    common::print("")?;
     common::print(common::table(header, &[1], rows))?;
     common::print(format_args!("… {} stations in this window; all windows are in the store", stations.len()))
 }
@@ -170,6 +200,7 @@ fn draw(
     window: Window,
     stations: &[StationWindow],
     zones: &[ZoneWindow],
+    divided: &Zones,
     source: &str,
 ) -> Result<()> {
     let Some(folder) = &options.out else { return Ok(()) };
@@ -186,7 +217,7 @@ fn draw(
         stations: places.collect(),
     };
     let bars = ZoneOccupancy {
-        title: format!("Occupancy by {}, {} UTC", options.zone, window.end.format("%F %H:%M")),
+        title: format!("Occupancy by {}, {} UTC", in_title(divided), window.end.format("%F %H:%M")),
         source,
         zones: zones
             .iter()
@@ -198,7 +229,22 @@ fn draw(
             .collect(),
     };
     common::draw(folder, "occupancy-map", &Figure::from(map))?;
+    // One circle is one bar: nothing to compare.
+    if divided.as_str().starts_with("near:") {
+        return Ok(());
+    }
     common::draw(folder, "occupancy-by-zone", &Figure::from(bars))
+}
+
+/// What a title calls the zones: of a file its name alone, wherever it lies.
+fn in_title(zones: &Zones) -> String {
+    match zones.as_str().split_once(':') {
+        None => zones.to_string(),
+        Some(("geojson", file)) => {
+            format!("zone ({})", Path::new(file).file_name().map_or(file.into(), |name| name.to_string_lossy()))
+        }
+        Some(_) => format!("zone ({zones})"),
+    }
 }
 
 /// The store's place, the same from whichever folder it is named.

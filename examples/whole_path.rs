@@ -18,7 +18,7 @@ use velib::ingest::Recording;
 use velib::kafka::{Broker, Consumer};
 use velib::model::{TrainSettings, train};
 use velib::report::{Figure, ModelReliability, ReliabilityDiagram};
-use velib::streaming::{SqliteStore, StreamingStatistics, Tumbling};
+use velib::streaming::{Select, SqliteStore, StreamingStatistics, Tumbling, ZoneKind};
 use velib::{Error, ErrorKind, StationCode};
 
 /// The whole path once: fetch, Kafka, stream, collect, summarise, forecast, draw
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
         let fed = feeder.join()?;
         common::print(format_args!("   {} readings published to {}", fed.published, broker.describe()))?;
         let totals = engine.totals();
-        let zones = engine.store().zone_windows(velib::streaming::ZoneKind::Commune, velib::streaming::Select::All)?;
+        let zones = engine.store().zone_windows(&ZoneKind::Commune.into(), Select::All)?;
         common::print(format_args!(
             "2. Stream: {} readings, {} late; {} windows of communes in {}",
             totals.readings,

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Mean radius of the earth, metres (IUGG).
-const EARTH_RADIUS: f64 = 6_371_008.8;
+pub(crate) const EARTH_RADIUS: f64 = 6_371_008.8;
 
 /// The code that riders and the portal know a station by (`stationcode`), such as `16107`. Not always a number: `31024_relais`.
 ///

@@ -200,6 +200,106 @@ fn part2_prints_and_draws_the_newest_complete_window() {
     }
 }
 
+/// The mean of free docks over the stations of these codes, weighted by capacity, from the rows that `part2_stream` prints.
+fn weighted_docks(result: &Value, codes: &[String]) -> f64 {
+    let rows = result["stations"].as_array().unwrap().iter();
+    let own: Vec<_> = rows.filter(|row| codes.iter().any(|code| row["station_code"] == code.as_str())).collect();
+    assert_eq!(own.len(), codes.len());
+    let capacity = |row: &Value| row["capacity"].as_f64().unwrap();
+    let docks = own.iter().map(|row| capacity(row) * row["docks"]["mean"].as_f64().unwrap());
+    docks.sum::<f64>() / own.iter().map(|row| capacity(row)).sum::<f64>()
+}
+
+/// The ring of a square around a place.
+fn square((lat, lon): (f64, f64), half: f64) -> Value {
+    let corner = |up: f64, right: f64| json!([lon + right * half, lat + up * half]);
+    json!([corner(-1.0, -1.0), corner(-1.0, 1.0), corner(1.0, 1.0), corner(1.0, -1.0), corner(-1.0, -1.0)])
+}
+
+#[test]
+fn part2_divides_the_network_by_a_grid_a_circle_and_polygons() {
+    let (folder, mut readings) = (folder(), half_a_day());
+    let mut places: BTreeMap<String, (f64, f64)> = readings
+        .iter()
+        .map(|reading| (reading.station_code.to_string(), (reading.lat.unwrap(), reading.lon.unwrap())))
+        .collect();
+    let godard = places.remove("16107").unwrap();
+    // Of one station the place is never said; one more stands in the hole of a polygon.
+    let lost = places.pop_first().unwrap().0;
+    let (left_out, hole) = places.pop_first().unwrap();
+    for reading in readings.iter_mut().filter(|reading| reading.station_code.as_str() == lost) {
+        (reading.lat, reading.lon) = (None, None);
+    }
+    write_csv(&folder, "history.csv", &readings);
+    let feature = |name: &str, rings: Value| json!({"type": "Feature", "properties": {"nom": name}, "geometry": {"type": "Polygon", "coordinates": rings}});
+    let features = [
+        feature("Godard", json!([square(godard, 0.001)])),
+        feature("elsewhere", json!([square((48.86, 2.35), 0.5), square(hole, 1e-6)])),
+    ];
+    let document = json!({"type": "FeatureCollection", "features": features});
+    fs::write(folder.path().join("zones.geojson"), document.to_string()).unwrap();
+
+    let stream = ["--source", "history.csv", "--window", "2h", "--zone"].as_slice();
+    let result = |zone: &str| object(&folder, "part2_stream", &[stream, &[zone]].concat());
+    let division = |zone: &str, zones: usize, inside: usize, outside: usize| json!({"kind": zone, "zones": zones, "inside": inside, "outside": outside, "unknown": 1});
+    let check = |result: &Value, place: usize, name: &str, codes: &[String]| {
+        let zone = &result["zones"][place];
+        assert_eq!((&zone["zone"], &zone["kind"]), (&json!(name), &result["division"]["kind"]));
+        assert_eq!((&zone["stations"], &zone["expected"]), (&json!(codes.len()), &json!(codes.len())));
+        let (found, naive) = (zone["docks"]["mean"].as_f64().unwrap(), weighted_docks(result, codes));
+        assert!((found - naive).abs() < 1e-9, "{name}: {found} is not {naive}");
+    };
+
+    let polygons = result("geojson:zones.geojson");
+    assert_eq!(polygons["division"], division("geojson:zones.geojson", 2, 3, 1));
+    check(&polygons, 0, "Godard", &["16107".into()]);
+    check(&polygons, 1, "elsewhere", &places.keys().cloned().collect::<Vec<_>>());
+
+    let circle = "near:48.865983,2.275725,100m";
+    let near = object(&folder, "part2_stream", &[stream, &[circle, "--out", "near"]].concat());
+    assert!(folder.path().join("near/occupancy-map.png").exists());
+    assert!(!folder.path().join("near/occupancy-by-zone.png").exists(), "one bar compares nothing");
+    assert_eq!(near["division"], division(circle, 1, 1, 3));
+    check(&near, 0, circle, &["16107".into()]);
+
+    // Cells of a metre hold a station each; one of 1000 km holds all.
+    let fine = result("grid:1m");
+    assert_eq!(fine["division"], division("grid:1m", 4, 4, 0));
+    let names: Vec<_> = fine["zones"].as_array().unwrap().iter().map(|zone| zone["zone"].as_str().unwrap()).collect();
+    assert!(names.iter().any(|name| name.starts_with("48.8659") && name.contains(",2.2757")), "{names:?}");
+    let coarse = result("grid:1000km");
+    assert_eq!(coarse["division"], division("grid:1000km", 1, 4, 0));
+    let all = [vec!["16107".to_owned(), left_out], places.into_keys().collect()].concat();
+    check(&coarse, 0, coarse["zones"][0]["zone"].as_str().unwrap(), &all);
+
+    let text = printed(&folder, "part2_stream", &[stream, &["geojson:zones.geojson", "--out", "d"]].concat());
+    let header = |line: &str| line.contains(" fresh ") && line.contains(" expected ");
+    assert!(
+        text.lines().any(header)
+            && text.contains("\nzones with fresh stations, which reported in this window: 2 of 2\n"),
+        "{text}"
+    );
+    assert!(text.contains("\nall stations: 3 in a zone, 1 outside, 1 where the zone is unknown\n"), "{text}");
+    assert!(fs::read(folder.path().join("d/occupancy-by-zone.png")).unwrap().starts_with(b"\x89PNG"));
+}
+
+#[test]
+fn part2_refuses_zones_that_are_not_right_before_anything_is_done() {
+    let folder = folder();
+    let refused = |zone: &str| run(&folder, "part2_stream", &["--zone", zone]);
+    assert_failed(&refused("geojson:away.geojson"), &["away.geojson: "]);
+    let ring = json!([[652_469, 6_862_035], [653_000, 6_862_035], [653_000, 6_863_000], [652_469, 6_862_035]]);
+    let geometry = json!({"type": "Polygon", "coordinates": [ring]});
+    let feature = json!({"type": "Feature", "properties": {"name": "Halles"}, "geometry": geometry});
+    fs::write(folder.path().join("lambert.geojson"), feature.to_string()).unwrap();
+    let parts =
+        ["lambert.geojson: feature 1 (`Halles`): ring 1 leaves the globe at 652469, 6862035", "; write positions"];
+    assert_failed(&refused("geojson:lambert.geojson"), &parts);
+    fs::write(folder.path().join("cut.geojson"), &feature.to_string()[..40]).unwrap();
+    assert_failed(&refused("geojson:cut.geojson"), &["cut.geojson:1: is not JSON: ", "; give a GeoJSON file"]);
+    assert!(!folder.path().join("var").exists(), "something was written");
+}
+
 #[test]
 fn part3_collects_each_reading_once_however_often_it_is_run() {
     let (folder, readings) = (folder(), half_a_day());
@@ -620,7 +720,7 @@ fn a_broker_that_is_away_is_told_with_its_address() {
 fn wrong_usage_exits_with_2_before_anything_is_done() {
     let (folder, broker) = (folder(), nobody());
     let two = ["--horizon", "15m,60m"];
-    let cases: [(&str, &[&str], &[&str]); 22] = [
+    let cases: [(&str, &[&str], &[&str]); 24] = [
         ("part1_fetch", &["--nonsense"], &["unexpected argument '--nonsense'"]),
         ("part1_fetch", &["--api", "v3"], &["--api", "`v3`", "; write v2.1 or v1.0"]),
         ("part1_fetch", &["--endpoint", "nonsense"], &["--endpoint: ", "; write http://HOST:PORT"]),
@@ -633,7 +733,9 @@ fn wrong_usage_exits_with_2_before_anything_is_done() {
         ("part2_stream", &["--brokers", &broker, "--endpoint", "http://h"], &["--endpoint: with --brokers", "; "]),
         ("part2_stream", &["--store", "postgres://h/velib"], &["--store", "`postgres://h/velib`", "; known: sqlite:"]),
         ("part2_stream", &["--window", "0s"], &["--window: ", "; windows are from 1 second to 7 days"]),
-        ("part2_stream", &["--zone", "street"], &["--zone", "`street`", "; known: commune, arrondissement"]),
+        ("part2_stream", &["--zone", "street"], &["--zone: `street`", "; known: commune, arrondissement, grid:"]),
+        ("part2_stream", &["--zone", "grid:500ft"], &["--zone: `grid:500ft`", "; write a size from 1 m"]),
+        ("part2_stream", &["--zone", "near:48.8,2.3,0m"], &["--zone: `near:48.8,2.3,0m`", "; write latitude"]),
         ("part3_collect", &["--brokers", &broker, "--source", "simulate"], &["--source: with --brokers", "; publish"]),
         ("part3_collect", &["--brokers", &broker], &["--out: is missing", "; name the CSV"]),
         ("part3_stats", &["--partitions", "0"], &["'0' for '--partitions", "1..=4096"]),

@@ -24,7 +24,7 @@ pub struct ZoneOccupancy {
     pub zones: Vec<Zone>,
 }
 
-/// One zone: a commune or an arrondissement.
+/// One zone: a commune, an arrondissement, a cell of a grid, …
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Zone {
     /// The zone's name.

@@ -230,7 +230,8 @@ mod tests {
     use proptest::sample::Index;
 
     use super::*;
-    use crate::streaming::{Quantities, Select, SqliteStore, Summary, ZoneKind};
+    use crate::station::metres_between;
+    use crate::streaming::{Quantities, Select, SqliteStore, Summary, ZoneKind, Zones};
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_652_349_600 + seconds, 0).unwrap()
@@ -329,6 +330,11 @@ mod tests {
         }
     }
 
+    /// A circle that holds two of the test's stations.
+    const NEAR: &str = "near:48.8530,2.3500,150m";
+
+    type ZoneOf<'a> = &'a dyn Fn(&StationStatus) -> Option<String>;
+
     /// Asserts that the store holds of these readings exactly what a batch over them gives.
     fn assert_equals_the_batch(store: &mut dyn Store, readings: &[&StationStatus]) {
         let tumbling = store.tumbling().unwrap();
@@ -346,11 +352,25 @@ mod tests {
             assert_same(&row.quantities, batch::summaries(readings), [true, true, true, false]);
         }
 
-        for kind in [ZoneKind::Commune, ZoneKind::Arrondissement] {
+        let cell = |place: (f64, f64)| {
+            let cells = ["48.849,2.349", "48.854,2.345", "48.854,2.354"];
+            Some(cells[if place.0 < 48.8513 { 0 } else { 1 + usize::from(place.1 > 2.3496) }].to_owned())
+        };
+        let circle = |place| (metres_between((48.853, 2.35), place) <= 150.0).then(|| NEAR.to_owned());
+        let of_place = |zone: &dyn Fn((f64, f64)) -> Option<String>, reading: &StationStatus| {
+            reading.lat.zip(reading.lon).and_then(zone)
+        };
+        let divisions: [(&str, ZoneOf<'_>); 4] = [
+            ("commune", &|reading| ZoneKind::Commune.zone_of(reading)),
+            ("arrondissement", &|reading| ZoneKind::Arrondissement.zone_of(reading)),
+            ("grid:600m", &|reading| of_place(&cell, reading)),
+            (NEAR, &|reading| of_place(&circle, reading)),
+        ];
+        for (written, zone_of) in divisions {
             // A station's zone is what any of its readings said: the test's stations do not move.
             let zone_of = |code: &StationCode| {
                 let mut of_station = readings.iter().filter(|reading| reading.station_code == *code);
-                of_station.find_map(|reading| kind.zone_of(reading))
+                of_station.find_map(|reading| zone_of(reading))
             };
             let mut zones: BTreeMap<_, Vec<Vec<&StationStatus>>> = BTreeMap::new();
             for ((window, code), readings) in &expected {
@@ -359,7 +379,7 @@ mod tests {
                 }
             }
             let codes: BTreeSet<_> = readings.iter().map(|reading| &reading.station_code).collect();
-            let stored = store.zone_windows(kind, Select::All).unwrap();
+            let stored = store.zone_windows(&Zones::open(written).unwrap(), Select::All).unwrap();
             let keys: Vec<_> = stored.iter().map(|row| (row.window, row.zone.clone())).collect();
             assert_eq!(keys, zones.keys().cloned().collect::<Vec<_>>());
             for (row, stations) in stored.iter().zip(zones.values()) {
@@ -376,21 +396,24 @@ mod tests {
 
     /// Some different readings of six stations over two hours.
     fn some_readings() -> impl Strategy<Value = Vec<StationStatus>> {
-        const STATIONS: [(&str, Option<&str>); 6] = [
-            ("16107", Some("Paris")),
-            ("16003", Some("Paris")),
-            ("9020", Some("Paris")),
-            ("31024_relais", Some("Montreuil")),
-            ("12167", Some("Saint-Mandé")),
-            ("40001", None),
+        // Four of them with a place, the second and the third in one cell of 600 m and in NEAR.
+        type Known = (&'static str, Option<&'static str>, Option<(f64, f64)>);
+        const STATIONS: [Known; 6] = [
+            ("16107", Some("Paris"), Some((48.8500, 2.3500))),
+            ("16003", Some("Paris"), Some((48.8517, 2.3500))),
+            ("9020", Some("Paris"), Some((48.8535, 2.3500))),
+            ("31024_relais", Some("Montreuil"), Some((48.8535, 2.3480))),
+            ("12167", Some("Saint-Mandé"), None),
+            ("40001", None, None),
         ];
         let count = || prop::option::weighted(0.9, 0..20u32);
         let open = || prop::option::weighted(0.9, prop::bool::weighted(0.8));
         let content =
             (count(), count(), count(), count(), prop::option::weighted(0.9, 0..30u32), open(), any::<bool>());
         prop::collection::btree_map((0..STATIONS.len(), 0..7200i64), content, 1..40).prop_map(|readings| {
-            let of = |((station, second), (mechanical, ebike, docks, bikes, capacity, open, commune))| {
-                let (code, place): (&str, Option<&str>) = STATIONS[station];
+            let of = |((station, second), (mechanical, ebike, docks, bikes, capacity, open, placed))| {
+                let (code, commune, place): Known = STATIONS[station];
+                let (lat, lon) = place.filter(|_| placed).unzip();
                 StationStatus {
                     mechanical,
                     ebike,
@@ -399,7 +422,9 @@ mod tests {
                     capacity,
                     is_installed: Some(true),
                     is_returning: open,
-                    commune: place.filter(|_| commune).map(Into::into),
+                    commune: commune.filter(|_| placed).map(Into::into),
+                    lat,
+                    lon,
                     ..reading(code, second, 0)
                 }
             };
@@ -526,7 +551,7 @@ mod tests {
             engine.update(reading).unwrap();
         }
         engine.flush().unwrap();
-        let zones = engine.store().zone_windows(ZoneKind::Arrondissement, Select::Of("Paris 16e")).unwrap();
+        let zones = engine.store().zone_windows(&ZoneKind::Arrondissement.into(), Select::Of("Paris 16e")).unwrap();
         let docks = zones[0].quantities.docks;
         assert_eq!((zones.len(), zones[0].stations, zones[0].expected, zones[0].capacity), (1, 2, 2, Some(30.0)));
         // (10 · 10 + 15 · 20) / 30
@@ -534,7 +559,7 @@ mod tests {
         assert_eq!((docks.count, docks.min, docks.max), (3, Some(10.0), Some(20.0)));
         // 0 bikes in 10 docks, and 10 and 0 in 20: 5 of 30
         assert!(near(zones[0].quantities.occupancy.mean, Some(5.0 / 30.0)));
-        let paris = engine.store().zone_windows(ZoneKind::Commune, Select::At(at(0))).unwrap();
+        let paris = engine.store().zone_windows(&ZoneKind::Commune.into(), Select::At(at(0))).unwrap();
         assert_eq!((paris.len(), paris[0].stations, paris[0].expected), (1, 2, 3));
     }
 

@@ -2,11 +2,12 @@
 //!
 //! [`StreamingStatistics`] takes in readings one by one and keeps, for each station and [`Tumbling`] window of event time,
 //! mean, minimum, maximum and count of mechanical bikes, electric bikes, free docks and occupancy. A [`Store`] holds them
-//! and answers per station ([`StationWindow`]) and per zone ([`ZoneWindow`]).
+//! and answers per station ([`StationWindow`]) and per zone ([`ZoneWindow`]). What the zones are is part of the question,
+//! not of what is stored: [`Zones`] are communes, arrondissements, a grid, a circle, or the polygons of a file.
 //!
 //! ```
 //! use std::time::Duration;
-//! use velib::streaming::{Select, SqliteStore, Statistic, StreamingStatistics, Tumbling, ZoneKind};
+//! use velib::streaming::{Select, SqliteStore, Statistic, StreamingStatistics, Tumbling, Zones};
 //! use velib::{StationCode, StationStatus};
 //!
 //! let ten_minutes = Tumbling::new(Duration::from_secs(600))?;
@@ -23,7 +24,7 @@
 //! assert!(!engine.update(&reading)?); // the same reading again counts once
 //! engine.flush()?;
 //!
-//! let zones = engine.store().zone_windows(ZoneKind::Arrondissement, Select::All)?;
+//! let zones = engine.store().zone_windows(&Zones::open("arrondissement")?, Select::All)?;
 //! assert_eq!(zones[0].zone, "Paris 16e");
 //! assert_eq!(zones[0].quantities.docks.mean, Some(7.0));
 //! assert_eq!(zones[0].quantities.ebike.mean, None); // unknown, not zero
@@ -39,7 +40,7 @@ mod zone;
 
 pub use engine::{ALLOWED_LATENESS, StreamingStatistics, Totals};
 pub use state::{Quantities, Station, WindowState};
-pub use stats::{Accumulator, Count, Max, Mean, Min, Statistic, Summary};
+pub use stats::{Accumulator, Count, Max, Mean, Min, Statistic, Summary, WeightedMean};
 pub use store::{Select, SqliteStore, StationWindow, Store, StoreUrl, WindowRow, ZoneWindow};
 pub use window::{Tumbling, Window};
-pub use zone::ZoneKind;
+pub use zone::{Division, ZoneKind, Zones};

@@ -121,6 +121,11 @@ impl Station {
         station
     }
 
+    /// Latitude and longitude in degrees; `None` where they are unknown or lie off the globe.
+    pub(super) fn place(&self) -> Option<(f64, f64)> {
+        self.lat.zip(self.lon).filter(|(lat, lon)| lat.abs() <= 90.0 && lon.abs() <= 180.0)
+    }
+
     /// Takes over what the reading knows: the newest reading's word goes before that of older ones, and an older one fills
     /// in only what was unknown.
     pub(super) fn describe(&mut self, reading: &StationStatus) {

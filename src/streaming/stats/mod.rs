@@ -8,6 +8,7 @@ mod count;
 mod max;
 mod mean;
 mod min;
+mod weighted_mean;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,7 @@ pub use count::Count;
 pub use max::Max;
 pub use mean::Mean;
 pub use min::Min;
+pub use weighted_mean::WeightedMean;
 
 /// A statistic of a stream of finite numbers, in constant memory.
 pub trait Statistic: Default {

@@ -1,10 +1,11 @@
 //! The store that keeps the statistics, and the rows it answers with.
 //!
-//! A store keeps whole accumulators, so that a window can go on after a restart, and gives them back as readable rows. The
-//! statistics of the zones are computed from those of the stations inside the store, by one view: whoever asks, this
-//! program or another, gets one answer.
+//! A store keeps whole accumulators, so that a window can go on after a restart, and gives them back as readable rows. It
+//! knows stations, not zones: the statistics of any [`Zones`] are computed from those of the stations, in one place for
+//! all stores.
 
 mod sqlite;
+mod zone_windows;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::state::{Quantities, Station, WindowState};
 use super::stats::Summary;
 use super::window::{Tumbling, Window};
-use super::zone::ZoneKind;
+use super::zone::Zones;
 use crate::error::{Error, Place, Result};
 use crate::station::StationCode;
 
@@ -46,11 +47,25 @@ pub trait Store: fmt::Debug + Send {
     /// The newest window that ends at `until` or before; with `None` the newest of all.
     fn latest_window(&mut self, until: Option<DateTime<Utc>>) -> Result<Option<Window>>;
 
-    /// Statistics per station and window, by window, then by station code.
-    fn station_windows(&mut self, select: Select<'_>) -> Result<Vec<StationWindow>>;
+    /// Shows `visit` the statistics per station and window one by one, by window, then by station code, and holds none.
+    ///
+    /// [`Select::Of`] means a station, by its code.
+    fn visit_station_windows(&mut self, select: Select<'_>, visit: &mut dyn FnMut(StationWindow)) -> Result<()>;
 
-    /// Statistics per zone and window, by window, then by zone.
-    fn zone_windows(&mut self, kind: ZoneKind, select: Select<'_>) -> Result<Vec<ZoneWindow>>;
+    /// Statistics per station and window, as [`visit_station_windows`](Self::visit_station_windows) shows them.
+    fn station_windows(&mut self, select: Select<'_>) -> Result<Vec<StationWindow>> {
+        let mut windows = Vec::new();
+        self.visit_station_windows(select, &mut |window| windows.push(window))?;
+        Ok(windows)
+    }
+
+    /// Statistics per zone and window, by window, then by zone; a zone has no row in a window where none of its stations
+    /// reported. [`Select::Of`] means a zone, by its name.
+    ///
+    /// A station that another program adds meanwhile is counted when the store is asked next.
+    fn zone_windows(&mut self, zones: &Zones, select: Select<'_>) -> Result<Vec<ZoneWindow>> {
+        zone_windows::zone_windows(self, zones, select)
+    }
 }
 
 /// A window to be written.
@@ -82,9 +97,9 @@ pub struct StationWindow {
     pub station_code: StationCode,
     /// Its name.
     pub name: Option<String>,
-    /// Its zone by [`ZoneKind::Commune`].
+    /// Its zone by [`ZoneKind::Commune`](super::ZoneKind::Commune).
     pub commune: Option<String>,
-    /// Its zone by [`ZoneKind::Arrondissement`].
+    /// Its zone by [`ZoneKind::Arrondissement`](super::ZoneKind::Arrondissement).
     pub arrondissement: Option<String>,
     /// Latitude, degrees north (WGS 84).
     pub lat: Option<f64>,
@@ -111,16 +126,16 @@ pub struct StationWindow {
 /// maximum and count are over all readings of the zone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ZoneWindow {
-    /// How the network is divided.
-    pub kind: ZoneKind,
+    /// How the network is divided, as [`Zones`] are written.
+    pub kind: String,
     /// The zone.
     pub zone: String,
     /// The window.
     #[serde(flatten)]
     pub window: Window,
-    /// How many stations reported, closed ones included.
+    /// How many of its stations are fresh: reported in the window, closed ones included.
     pub stations: u64,
-    /// How many stations the zone is known to have.
+    /// How many stations the zone is known to have, whenever they reported.
     pub expected: u64,
     /// How many different readings fell into the window.
     pub readings: u64,

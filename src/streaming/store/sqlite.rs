@@ -9,13 +9,12 @@ use chrono::{DateTime, Utc};
 use rusqlite::types::{ToSqlOutput, Type, Value};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, params_from_iter};
 
-use super::{Select, StationWindow, Store, WindowRow, ZoneWindow};
+use super::{Select, StationWindow, Store, WindowRow};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::station::StationCode;
 use crate::streaming::state::{Quantities, Station, WindowState};
 use crate::streaming::stats::{Accumulator, Count, Max, Mean, Min, Summary};
 use crate::streaming::window::{Tumbling, Window};
-use crate::streaming::zone::ZoneKind;
 
 /// What brings a file from each version of the schema to the next. Add to the end; never change one that was released.
 const MIGRATIONS: [&str; 1] = [include_str!("schema_1.sql")];
@@ -28,7 +27,9 @@ const OTHER_FILE: &str = "give another file, --store sqlite:FILE";
 /// A [`Store`] in an SQLite file.
 ///
 /// The tables `stations` and `station_windows` and the views `station_statistics` and `zone_statistics` may be read by
-/// any program; their columns and units are described in the file's own schema (`.schema` in the sqlite3 shell).
+/// any program; their columns and units are described in the file's own schema (`.schema` in the sqlite3 shell). The view
+/// of the zones is for those other programs, and knows communes and arrondissements:
+/// [`zone_windows`](Store::zone_windows) gives the same of them, and of all other [`Zones`](crate::streaming::Zones).
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
@@ -49,25 +50,29 @@ impl SqliteStore {
         Self::open(":memory:")
     }
 
-    /// All rows that `sql` gives, which selects by `column` what [`Select::Of`] names.
-    fn rows<T>(
+    /// Shows `visit` all rows that `sql` gives, which selects by `column` what [`Select::Of`] names.
+    fn visit_rows(
         &self,
         sql: &str,
         column: &str,
         select: Select<'_>,
         order: &str,
-        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>> {
+        mut visit: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+    ) -> Result<()> {
         let (filter, value) = match select {
             Select::All => (String::new(), None),
             Select::At(start) => ("AND window_start = ?1".to_owned(), Some(Value::Integer(start.timestamp()))),
             Select::Of(name) => (format!("AND {column} = ?1"), Some(Value::Text(name.to_owned()))),
         };
-        let read_all = || -> rusqlite::Result<Vec<T>> {
+        let mut visit_all = || -> rusqlite::Result<()> {
             let mut statement = self.connection.prepare(&format!("{sql} {filter} ORDER BY {order}"))?;
-            statement.query_map(params_from_iter(value), read)?.collect()
+            let mut rows = statement.query(params_from_iter(&value))?;
+            while let Some(row) = rows.next()? {
+                visit(row)?;
+            }
+            Ok(())
         };
-        read_all().map_err(|error| failed(&self.path, &error))
+        visit_all().map_err(|error| failed(&self.path, &error))
     }
 }
 
@@ -87,8 +92,9 @@ impl Store for SqliteStore {
     fn stations(&mut self) -> Result<Vec<Station>> {
         let sql = "SELECT code, name, lat, lon, commune, arrondissement, capacity, last_reported, fetched_at \
                    FROM stations WHERE TRUE";
-        self.rows(sql, "code", Select::All, "code", |row| {
-            Ok(Station {
+        let mut stations = Vec::new();
+        self.visit_rows(sql, "code", Select::All, "code", |row| {
+            stations.push(Station {
                 code: station_code(row, 0)?,
                 name: row.get(1)?,
                 lat: row.get(2)?,
@@ -98,8 +104,10 @@ impl Store for SqliteStore {
                 capacity: row.get(6)?,
                 last_reported: time(row, 7)?,
                 fetched_at: time(row, 8)?,
-            })
-        })
+            });
+            Ok(())
+        })?;
+        Ok(stations)
     }
 
     fn window_state(&mut self, station_code: &StationCode, window: Window) -> Result<Option<WindowState>> {
@@ -123,13 +131,13 @@ impl Store for SqliteStore {
         latest.optional().map_err(|error| failed(&self.path, &error))
     }
 
-    fn station_windows(&mut self, select: Select<'_>) -> Result<Vec<StationWindow>> {
+    fn visit_station_windows(&mut self, select: Select<'_>, visit: &mut dyn FnMut(StationWindow)) -> Result<()> {
         let sql = format!(
             "SELECT station_code, name, commune, arrondissement, lat, lon, window_start, window_end, readings, closed, \
              capacity, {SUMMARY_COLUMNS} FROM station_statistics WHERE TRUE"
         );
-        self.rows(&sql, "station_code", select, "window_start, station_code", |row| {
-            Ok(StationWindow {
+        self.visit_rows(&sql, "station_code", select, "window_start, station_code", |row| {
+            visit(StationWindow {
                 station_code: station_code(row, 0)?,
                 name: row.get(1)?,
                 commune: row.get(2)?,
@@ -141,32 +149,13 @@ impl Store for SqliteStore {
                 closed: natural(row, 9)?,
                 capacity: row.get(10)?,
                 quantities: summaries(row, 11)?,
-            })
-        })
-    }
-
-    fn zone_windows(&mut self, kind: ZoneKind, select: Select<'_>) -> Result<Vec<ZoneWindow>> {
-        let sql = format!(
-            "SELECT zone, window_start, window_end, stations, expected, readings, closed, capacity, {SUMMARY_COLUMNS} \
-             FROM zone_statistics WHERE kind = '{kind}'"
-        );
-        self.rows(&sql, "zone", select, "window_start, zone", |row| {
-            Ok(ZoneWindow {
-                kind,
-                zone: row.get(0)?,
-                window: window(row, 1)?,
-                stations: natural(row, 3)?,
-                expected: natural(row, 4)?,
-                readings: natural(row, 5)?,
-                closed: natural(row, 6)?,
-                capacity: row.get(7)?,
-                quantities: summaries(row, 8)?,
-            })
+            });
+            Ok(())
         })
     }
 }
 
-/// The columns of a summary in both views, quantity by quantity.
+/// The columns of a summary in the views, quantity by quantity.
 const SUMMARY_COLUMNS: &str = "mechanical_count, mechanical_mean, mechanical_min, mechanical_max, \
                                ebike_count, ebike_mean, ebike_min, ebike_max, \
                                docks_count, docks_mean, docks_min, docks_max, \
@@ -379,7 +368,8 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
 mod tests {
     use super::*;
     use crate::station::StationStatus;
-    use crate::streaming::StreamingStatistics;
+    use crate::streaming::{StreamingStatistics, ZoneKind, ZoneWindow, Zones};
+    use proptest::prelude::*;
     use std::time::Duration;
 
     fn ten_minutes() -> Tumbling {
@@ -436,7 +426,7 @@ mod tests {
         let mut engine = StreamingStatistics::new(ten_minutes(), Box::new(SqliteStore::in_memory().unwrap())).unwrap();
         engine.update(&reading("16107", 0)).unwrap();
         engine.flush().unwrap();
-        let row = engine.store().zone_windows(ZoneKind::Arrondissement, Select::All).unwrap().remove(0);
+        let row = engine.store().zone_windows(&ZoneKind::Arrondissement.into(), Select::All).unwrap().remove(0);
         let json = serde_json::to_value(&row).unwrap();
         assert_eq!((&json["kind"], &json["zone"]), (&"arrondissement".into(), &"Paris 16e".into()));
         assert_eq!((&json["start"], &json["end"]), (&"2022-05-12T10:00:00Z".into(), &"2022-05-12T10:10:00Z".into()));
@@ -505,5 +495,99 @@ mod tests {
         assert_eq!((store.stations().unwrap(), store.latest_window(None).unwrap()), (vec![], None));
         store.write(&[&station], &[row(&station.code)]).unwrap();
         assert_eq!(store.window_state(&station.code, window).unwrap(), Some(state));
+    }
+
+    /// What the view says of the zones, for other programs.
+    fn zones_of_the_view(store: &SqliteStore, kind: ZoneKind) -> Vec<ZoneWindow> {
+        let sql = format!(
+            "SELECT zone, window_start, window_end, stations, expected, readings, closed, capacity, {SUMMARY_COLUMNS} \
+             FROM zone_statistics WHERE kind = '{kind}'"
+        );
+        let mut rows = Vec::new();
+        let read = |row: &Row<'_>| {
+            rows.push(ZoneWindow {
+                kind: kind.to_string(),
+                zone: row.get(0)?,
+                window: window(row, 1)?,
+                stations: natural(row, 3)?,
+                expected: natural(row, 4)?,
+                readings: natural(row, 5)?,
+                closed: natural(row, 6)?,
+                capacity: row.get(7)?,
+                quantities: summaries(row, 8)?,
+            });
+            Ok(())
+        };
+        store.visit_rows(&sql, "zone", Select::All, "window_start, zone", read).unwrap();
+        rows
+    }
+
+    /// Equal, but for the rounding of what is summed in another order.
+    fn assert_same(ours: &ZoneWindow, of_view: &ZoneWindow) {
+        let numbers = |row: &ZoneWindow| {
+            let means = row.quantities.each().map(|summary| summary.mean);
+            means.into_iter().chain([row.capacity]).collect::<Vec<_>>()
+        };
+        for pair in numbers(ours).into_iter().zip(numbers(of_view)) {
+            match pair {
+                (Some(a), Some(b)) => assert!((a - b).abs() <= 1e-9 * a.abs().max(b.abs()), "{ours:?} {of_view:?}"),
+                (a, b) => assert_eq!(a, b),
+            }
+        }
+        let without_means = |row: &ZoneWindow| {
+            let rest = row.quantities.each().map(|&summary| Summary { mean: None, ..summary });
+            ZoneWindow { capacity: None, quantities: Quantities::from_each(rest), ..row.clone() }
+        };
+        assert_eq!(without_means(ours), without_means(of_view));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn the_view_and_the_store_say_the_same_of_communes_and_arrondissements(
+            readings in prop::collection::vec(
+                (
+                    prop::sample::select(vec!["16107", "16003", "9020", "31024_relais", "12167"]),
+                    0..40i64,
+                    prop::option::weighted(0.8, prop::sample::select(vec!["Paris", "Montreuil", "Éragny"])),
+                    prop::option::weighted(0.9, 0..30u32),
+                    prop::option::weighted(0.9, 0..20u32),
+                    prop::option::weighted(0.9, any::<bool>()),
+                ),
+                0..40,
+            ),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("velib.db");
+            let mut engine = engine(&path);
+            for (code, minute, commune, capacity, bikes, returning) in readings {
+                engine
+                    .update(&StationStatus {
+                        commune: commune.map(Into::into),
+                        capacity,
+                        bikes_available: bikes,
+                        mechanical: bikes.map(|bikes| bikes / 2),
+                        is_installed: Some(true),
+                        is_returning: returning,
+                        ..reading(code, minute)
+                    })
+                    .unwrap();
+            }
+            engine.flush().unwrap();
+            let view = SqliteStore::open(&path).unwrap();
+            for kind in [ZoneKind::Commune, ZoneKind::Arrondissement] {
+                let of_view = zones_of_the_view(&view, kind);
+                let ours = engine.store().zone_windows(&Zones::from(kind), Select::All).unwrap();
+                prop_assert_eq!(ours.len(), of_view.len());
+                ours.iter().zip(&of_view).for_each(|(ours, of_view)| assert_same(ours, of_view));
+                for row in &ours {
+                    let of_zone = engine.store().zone_windows(&Zones::from(kind), Select::Of(&row.zone)).unwrap();
+                    prop_assert!(of_zone.contains(row));
+                    let at = engine.store().zone_windows(&Zones::from(kind), Select::At(row.window.start)).unwrap();
+                    prop_assert!(at.contains(row));
+                }
+            }
+        }
     }
 }

@@ -1,15 +1,13 @@
-//! Which zone of the city a station belongs to.
+//! The zones that have a name of their own: communes and arrondissements.
 //!
 //! The portal names the commune. The arrondissement it does not name: in Paris it is the station code without its last
 //! three digits (16107 stands in the 16th). A few stations of the suburbs share those prefixes, so the commune decides first.
 
 use std::fmt;
-use std::str::FromStr;
 
-use crate::error::Error;
 use crate::station::{StationCode, StationStatus};
 
-/// How the network is divided into zones.
+/// The two divisions of the network whose zones a reading names itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ZoneKind {
@@ -20,6 +18,9 @@ pub enum ZoneKind {
 }
 
 impl ZoneKind {
+    /// Both of them.
+    pub(super) const ALL: [Self; 2] = [Self::Commune, Self::Arrondissement];
+
     /// The kind as it is written in options and in the store: `commune`, `arrondissement`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -37,7 +38,7 @@ impl ZoneKind {
     }
 
     /// The zone of the station with this code in this commune, as [`zone_of`](Self::zone_of) has it.
-    pub(super) fn zone(self, code: &StationCode, commune: Option<&str>) -> Option<String> {
+    pub(in crate::streaming) fn zone(self, code: &StationCode, commune: Option<&str>) -> Option<String> {
         let commune = commune.map(str::trim).filter(|commune| !commune.is_empty())?;
         match self {
             Self::Arrondissement if commune == "Paris" => match code.as_str().parse::<u32>().ok()? / 1000 {
@@ -56,16 +57,6 @@ impl fmt::Display for ZoneKind {
     }
 }
 
-impl FromStr for ZoneKind {
-    type Err = Error;
-
-    fn from_str(kind: &str) -> Result<Self, Error> {
-        [Self::Commune, Self::Arrondissement].into_iter().find(|known| known.as_str() == kind).ok_or_else(|| {
-            Error::usage("--zone", format!("`{kind}` is not a kind of zone")).way_out("known: commune, arrondissement")
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,7 +65,7 @@ mod tests {
         let at = "2022-05-12T09:18:14Z".parse().unwrap();
         let mut reading = StationStatus::unknown(StationCode::new(code).unwrap(), at, at);
         reading.commune = commune.map(Into::into);
-        [ZoneKind::Commune, ZoneKind::Arrondissement].map(|kind| kind.zone_of(&reading))
+        ZoneKind::ALL.map(|kind| kind.zone_of(&reading))
     }
 
     fn both(commune: &str, arrondissement: &str) -> [Option<String>; 2] {
@@ -102,17 +93,5 @@ mod tests {
         for code in ["31024_relais", "21001", "999", "92007"] {
             assert_eq!(zones(code, Some("Paris")), [Some("Paris".to_owned()), None], "{code}");
         }
-    }
-
-    #[test]
-    fn a_kind_is_read_as_it_is_written() {
-        for kind in [ZoneKind::Commune, ZoneKind::Arrondissement] {
-            assert_eq!(kind.to_string().parse(), Ok(kind));
-        }
-        let error = "quartier".parse::<ZoneKind>().unwrap_err();
-        assert_eq!(
-            (error.to_string().as_str(), error.exit_code()),
-            ("--zone: `quartier` is not a kind of zone; known: commune, arrondissement", 2)
-        );
     }
 }
