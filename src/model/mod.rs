@@ -28,7 +28,7 @@ mod save;
 mod scope;
 mod split;
 mod stopwatch;
-mod test;
+mod test_span;
 mod train;
 mod training;
 mod tree;

@@ -17,7 +17,7 @@ use super::save::{Prediction, SavedModel, Trained};
 use super::scope::Scope;
 use super::split::{ChronologicalSplit, show};
 use super::stopwatch::Stopwatch;
-use super::test::{Test, count_persistence, say_what_the_test_cannot};
+use super::test_span::{Test, count_persistence, say_what_the_test_cannot};
 use super::training::{BlendWeight, Origins, TrainSettings, Training};
 use super::validate::{prefer, validate};
 use crate::error::{Error, ErrorKind, Result};

@@ -5,7 +5,7 @@ use super::fitted::{Fitted, Model, Tuning};
 use super::metrics::brier;
 use super::name::ModelName;
 use super::parts::{Parts, Span};
-use super::test::scores;
+use super::test_span::scores;
 use super::training::{ModelScores, TrainSettings};
 
 /// What the validation span told.
