@@ -49,6 +49,7 @@ pub fn experiment_page(experiment: &Experiment, figures: &[NamedFigure], command
             text: findings(experiment),
             tables: vec![tested(experiment)],
             figures: figure(&["skill-by-horizon"]),
+more: None,
         },
         Section {
             heading: "Data and split".into(),
@@ -70,6 +71,7 @@ pub fn experiment_page(experiment: &Experiment, figures: &[NamedFigure], command
             ],
             tables: vec![folds(experiment)],
             figures: figure(&["station-week"]),
+more: None,
         },
     ];
     for horizon in &experiment.horizons {
@@ -89,6 +91,7 @@ pub fn experiment_page(experiment: &Experiment, figures: &[NamedFigure], command
         ],
         tables: vec![counts(experiment)],
         figures: vec![],
+more: None,
     });
     sections.extend(advice(experiment).map(|table| Section {
         heading: "Advice".into(),
@@ -100,6 +103,7 @@ pub fn experiment_page(experiment: &Experiment, figures: &[NamedFigure], command
         ],
         tables: vec![table],
         figures: vec![],
+more: None,
     }));
     sections.extend(regrets(experiment).map(|table| Section {
         heading: "Regret".into(),
@@ -111,6 +115,7 @@ pub fn experiment_page(experiment: &Experiment, figures: &[NamedFigure], command
         ],
         tables: vec![table],
         figures: figure(&["regret"]),
+        more: None,
     }));
     sections.push(Section {
         heading: "Blend and sharpness".into(),
@@ -122,6 +127,7 @@ pub fn experiment_page(experiment: &Experiment, figures: &[NamedFigure], command
         ],
         tables: blends(experiment).into_iter().chain([sharpness(experiment)]).collect(),
         figures: vec![],
+more: None,
     });
     let notes = experiment
         .horizons
@@ -141,6 +147,7 @@ pub fn experiment_page(experiment: &Experiment, figures: &[NamedFigure], command
         ],
         tables: vec![made_from(experiment)],
         figures: vec![],
+        more: None,
     });
     Page {
         title: experiment.settings.title.clone(),
@@ -154,12 +161,13 @@ pub fn experiments_page(found: &[FoundExperiment]) -> Page {
     let section = |one: &FoundExperiment| {
         let mut text = vec![one.experiment.settings.question.clone()];
         text.extend(findings(&one.experiment));
-        text.push(format!("All of it: {}/index.html. {}.", one.folder, one.experiment.source));
+        text.push(format!("{}.", one.experiment.source));
         let main = one.experiment.main_horizon();
         let main = main.and_then(|horizon| Some(scores(horizon, horizon.evaluation.as_ref()?)));
         Section {
             heading: one.experiment.settings.title.clone(),
             text,
+            more: Some(format!("{}/index.html", one.folder)),
             tables: [tested(&one.experiment)].into_iter().chain(main).collect(),
             figures: one.figures.clone(),
         }
@@ -202,7 +210,7 @@ fn horizon_section(horizon: &HorizonResult, figures: Vec<PageFigure>) -> Section
         percent(evaluation.base_rate, 2)
     )];
     text.extend(evaluation.sentences());
-    Section { heading, text, tables: vec![scores(horizon, evaluation), by_group(evaluation)], figures }
+    Section { heading, text, tables: vec![scores(horizon, evaluation), by_group(evaluation)], figures, more: None }
 }
 
 /// The sentences that a reader in a hurry takes away.
@@ -303,6 +311,6 @@ mod tests {
         assert_eq!(names, ["skill-by-horizon", "skill", "reliability", "regret"]);
         let found = FoundExperiment { folder: "small".into(), experiment: read, figures: vec![] };
         let html = experiments_page(&[found]).html().unwrap();
-        assert!(html.contains("All of it: small/index.html") && html.contains("validation chose"));
+        assert!(html.contains("All of it: <a href=\"small/index.html\">") && html.contains("validation chose"));
     }
 }

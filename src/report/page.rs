@@ -26,13 +26,16 @@ pub struct Page {
     pub sections: Vec<Section>,
 }
 
-/// A part of a page: its text, then its tables, then its figures.
+/// A part of a page: its text, then where more of it stands, its tables, its figures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Section {
     /// The heading.
     pub heading: String,
     /// Paragraphs of plain text.
     pub text: Vec<String>,
+    /// The page that holds all of it, by its path from this one.
+    #[serde(default)]
+    pub more: Option<String>,
     /// Tables.
     pub tables: Vec<PageTable>,
     /// Figures.
@@ -97,6 +100,9 @@ impl Page {
             put(&mut html, format_args!("<section aria-labelledby=\"{anchor}\">\n"));
             element(&mut html, "h2", &format!(" id=\"{anchor}\""), &section.heading);
             section.text.iter().for_each(|paragraph| element(&mut html, "p", "", paragraph));
+            if let Some(more) = section.more.as_deref().map(escape) {
+                put(&mut html, format_args!("<p>All of it: <a href=\"{more}\">{more}</a></p>\n"));
+            }
             section.tables.iter().try_for_each(|table| table.html(&mut html))?;
             for figure in &section.figures {
                 figure.html(&mut html, drawn)?;
@@ -243,6 +249,7 @@ mod tests {
             text: vec![text.to_owned(), "second".into()],
             tables: vec![table],
             figures: vec![figure.clone(), figure],
+            more: None,
         };
         Page { title: text.to_owned(), lead: text.to_owned(), sections: vec![section.clone(), section] }
     }
