@@ -24,6 +24,7 @@ use velib::features::History;
 use velib::ingest::Recording;
 use velib::model::{Advice, Candidate, Outlook, SavedModel, advise};
 use velib::report::{Figure, ForecastStep, HistoryPoint, StationForecast};
+use velib::streaming::Circle;
 use velib::{Error, Result, StationCode, StationStatus};
 
 /// The assignment's own station.
@@ -45,8 +46,9 @@ struct Options {
     #[arg(long, value_name = "CODE")]
     station: Vec<StationCode>,
     /// The stations around a place, by latitude, longitude and distance: 48.8636,2.2743,500m
-    #[arg(long, value_name = "LAT,LON,DISTANCE", allow_hyphen_values = true, conflicts_with_all = ["station", "out"])]
-    near: Option<Near>,
+    #[arg(long, value_name = "LAT,LON,DISTANCE", value_parser = circle, allow_hyphen_values = true)]
+    #[arg(conflicts_with_all = ["station", "out"])]
+    near: Option<Circle>,
     /// One moment alone, so far from now [default: every 15 minutes; 15m with --near]
     #[arg(long, value_name = "DURATION", value_parser = common::duration)]
     horizon: Option<Duration>,
@@ -61,14 +63,6 @@ struct Options {
     /// Draw each station's forecast to forecast-CODE.png in this folder, beside its JSON
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-}
-
-/// A place and the distance around it.
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Near {
-    lat: f64,
-    lon: f64,
-    metres: f64,
 }
 
 /// All that is known now.
@@ -349,12 +343,12 @@ struct InReach<'a> {
     named: Named<'a>,
 }
 
-fn advice(options: &Options, model: &SavedModel, known: &Known, near: Near) -> Result<()> {
+fn advice(options: &Options, model: &SavedModel, known: &Known, near: Circle) -> Result<()> {
     let minutes = options.horizon.map_or(Ok(ARRIVAL), whole_minutes)?;
     let candidate = |reading: &&StationStatus| {
         let place = reading.lat.zip(reading.lon)?;
         let (code, name) = (reading.station_code.clone(), reading.name.clone());
-        Some(Candidate::new(code, name, place, (near.lat, near.lon), f64::NAN))
+        Some(Candidate::new(code, name, place, near.centre, f64::NAN))
     };
     let mut candidates: Vec<_> = known.all_newest().values().filter_map(candidate).collect();
     candidates.sort_by(|a, b| a.metres.total_cmp(&b.metres));
@@ -375,7 +369,7 @@ fn advice(options: &Options, model: &SavedModel, known: &Known, near: Near) -> R
             named: Named { name: candidate.name.as_deref(), outlook },
         });
         return common::print_json(&serde_json::json!({
-            "source": known.source, "model": about(model), "made_at": known.made_at, "near": near, "minutes": minutes,
+            "source": known.source, "model": about(model), "made_at": known.made_at, "near": {"lat": near.centre.0, "lon": near.centre.1, "metres": near.metres}, "minutes": minutes,
             "advice": advice, "stations": named.collect::<Vec<_>>(),
         }));
     }
@@ -398,8 +392,8 @@ fn advice(options: &Options, model: &SavedModel, known: &Known, near: Near) -> R
     })
 }
 
-fn nobody_near(near: Near, nearest: Option<&Candidate>) -> Error {
-    let message = format!("no station lies within {:.0} m of {}, {}", near.metres, near.lat, near.lon);
+fn nobody_near(near: Circle, nearest: Option<&Candidate>) -> Error {
+    let message = format!("no station lies within {:.0} m of {}, {}", near.metres, near.centre.0, near.centre.1);
     let error = Error::new(ErrorKind::Data, message).at(Place::Option("--near"));
     match nearest {
         Some(one) => error.way_out(format_args!("take a larger distance: {} is {:.0} m away", one.station, one.metres)),
@@ -434,20 +428,7 @@ fn percent(p: f64) -> String {
     }
 }
 
-impl std::str::FromStr for Near {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let way_out = || "write latitude, longitude and distance, for example 48.8636,2.2743,500m".to_owned();
-        let parts: Vec<_> = text.split(',').map(str::trim).collect();
-        let [lat, lon, distance] = parts[..] else { return Err(way_out()) };
-        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
-        let metres = |text: &str| match text.strip_suffix("km") {
-            Some(kilometres) => number(kilometres).map(|kilometres| 1000.0 * kilometres),
-            None => number(text.strip_suffix('m').unwrap_or(text)),
-        };
-        let read = || Some(Self { lat: number(lat)?, lon: number(lon)?, metres: metres(distance)? });
-        let on_the_globe = |near: &Self| near.lat.abs() <= 90.0 && near.lon.abs() <= 180.0 && near.metres > 0.0;
-        read().filter(on_the_globe).ok_or_else(way_out)
-    }
+fn circle(text: &str) -> std::result::Result<Circle, String> {
+    let way_out = "write latitude, longitude and distance, for example 48.8636,2.2743,500m";
+    Circle::parse(text).ok_or_else(|| way_out.to_owned())
 }

@@ -43,4 +43,4 @@ pub use state::{Quantities, Station, WindowState};
 pub use stats::{Accumulator, Count, Max, Mean, Min, Statistic, Summary, WeightedMean};
 pub use store::{Select, SqliteStore, StationWindow, Store, StoreUrl, WindowRow, ZoneWindow};
 pub use window::{Tumbling, Window};
-pub use zone::{Division, ZoneKind, Zones};
+pub use zone::{Circle, Division, ZoneKind, Zones};

@@ -5,14 +5,16 @@ use crate::station::metres_between;
 
 /// All places within a distance of a centre, by the great circle; those at exactly that distance too.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Circle {
-    centre: (f64, f64),
-    metres: f64,
+pub struct Circle {
+    /// Latitude and longitude of the centre, degrees (WGS 84).
+    pub centre: (f64, f64),
+    /// The distance.
+    pub metres: f64,
 }
 
 impl Circle {
-    /// From `LAT,LON,DISTANCE`: degrees on the globe, and a distance above zero with its unit. `None` for anything else.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    /// From `LAT,LON,DISTANCE`, as in `48.8530,2.3499,800m`: degrees on the globe, and a distance above zero with its unit. `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split(',').map(str::trim).collect();
         let [lat, lon, distance] = parts[..] else { return None };
         let degrees = |text: &str, most: f64| text.parse().ok().filter(|degrees: &f64| degrees.abs() <= most);
@@ -20,7 +22,7 @@ impl Circle {
     }
 
     /// Whether a place, by latitude and longitude in degrees, lies in the circle.
-    pub(super) fn holds(&self, place: (f64, f64)) -> bool {
+    pub fn holds(&self, place: (f64, f64)) -> bool {
         metres_between(self.centre, place) <= self.metres
     }
 }

@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use self::circle::Circle;
 use self::grid::Grid;
 use self::polygons::Polygons;
 use super::state::Station;
 use crate::error::{Error, Result};
 use crate::station::StationCode;
 
+pub use circle::Circle;
 pub use kind::ZoneKind;
 
 /// How the network is divided into zones: a station belongs to one of them, or to none.
