@@ -118,7 +118,7 @@ fn report(
         None => engine.store().latest_window(None)?,
         closed => closed,
     };
-    let at = |window: Window| Select::At(window.start);
+    let at = |window: Window| Select::at(window.start);
     let zones = window.map_or_else(|| Ok(vec![]), |window| engine.store().zone_windows(divided, at(window)))?;
     let stations = window.map_or_else(|| Ok(vec![]), |window| engine.store().station_windows(at(window)))?;
     let division = divided.divide(&engine.store().stations()?);

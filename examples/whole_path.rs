@@ -67,7 +67,7 @@ fn main() -> ExitCode {
         let fed = feeder.join()?;
         common::print(format_args!("   {} readings published to {}", fed.published, broker.describe()))?;
         let totals = engine.totals();
-        let zones = engine.store().zone_windows(&ZoneKind::Commune.into(), Select::All)?;
+        let zones = engine.store().zone_windows(&ZoneKind::Commune.into(), Select::ALL)?;
         common::print(format_args!(
             "2. Stream: {} readings, {} late; {} windows of communes in {}",
             totals.readings,

@@ -343,7 +343,7 @@ mod tests {
             let window = tumbling.unwrap().window_of(reading.last_reported);
             expected.entry((window, reading.station_code.clone())).or_default().push(reading);
         }
-        let stored = store.station_windows(Select::All).unwrap();
+        let stored = store.station_windows(Select::ALL).unwrap();
         let keys: Vec<_> = stored.iter().map(|row| (row.window, row.station_code.clone())).collect();
         assert_eq!(keys, expected.keys().cloned().collect::<Vec<_>>());
         for (row, readings) in stored.iter().zip(expected.values()) {
@@ -379,7 +379,7 @@ mod tests {
                 }
             }
             let codes: BTreeSet<_> = readings.iter().map(|reading| &reading.station_code).collect();
-            let stored = store.zone_windows(&Zones::open(written).unwrap(), Select::All).unwrap();
+            let stored = store.zone_windows(&Zones::open(written).unwrap(), Select::ALL).unwrap();
             let keys: Vec<_> = stored.iter().map(|row| (row.window, row.zone.clone())).collect();
             assert_eq!(keys, zones.keys().cloned().collect::<Vec<_>>());
             for (row, stations) in stored.iter().zip(zones.values()) {
@@ -448,7 +448,7 @@ mod tests {
         engine.update(&StationStatus::unknown(code, at(1), at(86_400))).unwrap();
         assert_eq!((engine.totals().readings, engine.totals().late), (577, 1));
         engine.flush().unwrap();
-        assert_eq!(engine.store().station_windows(Select::Of("1")).unwrap()[0].readings, 3);
+        assert_eq!(engine.store().station_windows(Select::of("1")).unwrap()[0].readings, 3);
     }
 
     proptest! {
@@ -509,7 +509,7 @@ mod tests {
         engine.update(&reading("16107", 0, 4)).unwrap();
         assert_eq!(engine.totals(), Totals { readings: 6, repeated: 1, late: 2, closed: 0 });
         assert_eq!(engine.flush().unwrap(), 1);
-        let rows = engine.store().station_windows(Select::At(at(0))).unwrap();
+        let rows = engine.store().station_windows(Select::at(at(0))).unwrap();
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0].quantities.docks, Summary { count: 3, mean: Some(6.0), min: Some(4.0), max: Some(8.0) });
     }
@@ -526,7 +526,7 @@ mod tests {
             engine.flush().unwrap();
             assert!(held(&engine) <= 2 * 4, "{} windows after {minute} minutes", held(&engine));
         }
-        assert_eq!(engine.store().station_windows(Select::All).unwrap().len(), 60);
+        assert_eq!(engine.store().station_windows(Select::ALL).unwrap().len(), 60);
     }
 
     #[test]
@@ -551,7 +551,7 @@ mod tests {
             engine.update(reading).unwrap();
         }
         engine.flush().unwrap();
-        let zones = engine.store().zone_windows(&ZoneKind::Arrondissement.into(), Select::Of("Paris 16e")).unwrap();
+        let zones = engine.store().zone_windows(&ZoneKind::Arrondissement.into(), Select::of("Paris 16e")).unwrap();
         let docks = zones[0].quantities.docks;
         assert_eq!((zones.len(), zones[0].stations, zones[0].expected, zones[0].capacity), (1, 2, 2, Some(30.0)));
         // (10 · 10 + 15 · 20) / 30
@@ -559,7 +559,7 @@ mod tests {
         assert_eq!((docks.count, docks.min, docks.max), (3, Some(10.0), Some(20.0)));
         // 0 bikes in 10 docks, and 10 and 0 in 20: 5 of 30
         assert!(near(zones[0].quantities.occupancy.mean, Some(5.0 / 30.0)));
-        let paris = engine.store().zone_windows(&ZoneKind::Commune.into(), Select::At(at(0))).unwrap();
+        let paris = engine.store().zone_windows(&ZoneKind::Commune.into(), Select::at(at(0))).unwrap();
         assert_eq!((paris.len(), paris[0].stations, paris[0].expected), (1, 2, 3));
     }
 

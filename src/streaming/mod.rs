@@ -24,7 +24,7 @@
 //! assert!(!engine.update(&reading)?); // the same reading again counts once
 //! engine.flush()?;
 //!
-//! let zones = engine.store().zone_windows(&Zones::open("arrondissement")?, Select::All)?;
+//! let zones = engine.store().zone_windows(&Zones::open("arrondissement")?, Select::ALL)?;
 //! assert_eq!(zones[0].zone, "Paris 16e");
 //! assert_eq!(zones[0].quantities.docks.mean, Some(7.0));
 //! assert_eq!(zones[0].quantities.ebike.mean, None); // unknown, not zero

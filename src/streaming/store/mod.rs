@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::state::{Quantities, Station, WindowState};
@@ -49,7 +49,7 @@ pub trait Store: fmt::Debug + Send {
 
     /// Shows `visit` the statistics per station and window one by one, by window, then by station code, and holds none.
     ///
-    /// [`Select::Of`] means a station, by its code.
+    /// [`Select::of`] means a station, by its code.
     fn visit_station_windows(&mut self, select: Select<'_>, visit: &mut dyn FnMut(StationWindow)) -> Result<()>;
 
     /// Statistics per station and window, as [`visit_station_windows`](Self::visit_station_windows) shows them.
@@ -60,7 +60,7 @@ pub trait Store: fmt::Debug + Send {
     }
 
     /// Statistics per zone and window, by window, then by zone; a zone has no row in a window where none of its stations
-    /// reported. [`Select::Of`] means a zone, by its name.
+    /// reported. [`Select::of`] means a zone, by its name.
     ///
     /// A station that another program adds meanwhile is counted when the store is asked next.
     fn zone_windows(&mut self, zones: &Zones, select: Select<'_>) -> Result<Vec<ZoneWindow>> {
@@ -79,15 +79,37 @@ pub struct WindowRow<'a> {
     pub state: &'a WindowState,
 }
 
-/// Which rows are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Select<'a> {
-    /// All of them.
-    All,
-    /// Those of the window that begins then.
-    At(DateTime<Utc>),
-    /// Those of one station, by its code, or of one zone, by its name.
-    Of(&'a str),
+/// Which rows are asked for: those that fulfil all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Select<'a> {
+    /// One station, by its code, or one zone, by its name.
+    pub of: Option<&'a str>,
+    /// Windows that start then or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Windows that start earlier than that.
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl<'a> Select<'a> {
+    /// All rows.
+    pub const ALL: Self = Self { of: None, from: None, until: None };
+
+    /// The rows of the window that begins then.
+    pub fn at(start: DateTime<Utc>) -> Self {
+        // Windows start at whole seconds.
+        Self { from: Some(start), until: start.checked_add_signed(TimeDelta::seconds(1)), ..Self::ALL }
+    }
+
+    /// The rows of one station, by its code, or of one zone, by its name.
+    pub fn of(name: &'a str) -> Self {
+        Self { of: Some(name), ..Self::ALL }
+    }
+
+    /// Of these rows, those of windows that start then or later.
+    #[must_use]
+    pub fn since(self, from: DateTime<Utc>) -> Self {
+        Self { from: Some(from), ..self }
+    }
 }
 
 /// The statistics of one station in one window.

@@ -50,7 +50,7 @@ impl SqliteStore {
         Self::open(":memory:")
     }
 
-    /// Shows `visit` all rows that `sql` gives, which selects by `column` what [`Select::Of`] names.
+    /// Shows `visit` all rows that `sql` gives, which selects by `column` what [`Select::of`] names.
     fn visit_rows(
         &self,
         sql: &str,
@@ -59,14 +59,14 @@ impl SqliteStore {
         order: &str,
         mut visit: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
     ) -> Result<()> {
-        let (filter, value) = match select {
-            Select::All => (String::new(), None),
-            Select::At(start) => ("AND window_start = ?1".to_owned(), Some(Value::Integer(start.timestamp()))),
-            Select::Of(name) => (format!("AND {column} = ?1"), Some(Value::Text(name.to_owned()))),
-        };
+        let times = [("window_start >=", select.from), ("window_start <", select.until)];
+        let times = times.into_iter().filter_map(|(is, time)| Some((is.to_owned(), Value::Integer(time?.timestamp()))));
+        let of = select.of.map(|name| (format!("{column} ="), Value::Text(name.to_owned())));
+        let (filters, values): (Vec<String>, Vec<Value>) = of.into_iter().chain(times).unzip();
+        let filter: String = filters.iter().map(|filter| format!("AND {filter} ? ")).collect();
         let mut visit_all = || -> rusqlite::Result<()> {
             let mut statement = self.connection.prepare(&format!("{sql} {filter} ORDER BY {order}"))?;
-            let mut rows = statement.query(params_from_iter(&value))?;
+            let mut rows = statement.query(params_from_iter(&values))?;
             while let Some(row) = rows.next()? {
                 visit(row)?;
             }
@@ -93,7 +93,7 @@ impl Store for SqliteStore {
         let sql = "SELECT code, name, lat, lon, commune, arrondissement, capacity, last_reported, fetched_at \
                    FROM stations WHERE TRUE";
         let mut stations = Vec::new();
-        self.visit_rows(sql, "code", Select::All, "code", |row| {
+        self.visit_rows(sql, "code", Select::ALL, "code", |row| {
             stations.push(Station {
                 code: station_code(row, 0)?,
                 name: row.get(1)?,
@@ -412,13 +412,13 @@ mod tests {
         let stations = reader.stations().unwrap();
         assert_eq!(stations[0], Station::of(&reading("16107", 25)));
         assert_eq!(stations.len(), 2);
-        let rows = reader.station_windows(Select::Of("16107")).unwrap();
+        let rows = reader.station_windows(Select::of("16107")).unwrap();
         assert_eq!(rows.iter().map(|row| row.quantities.mechanical.mean).collect::<Vec<_>>(), [Some(3.0), Some(3.0)]);
         let mut again = engine(&path);
         assert!(!again.update(&reading("16107", 0)).unwrap());
         assert!(again.update(&reading("16107", 3)).unwrap());
         again.flush().unwrap();
-        assert_eq!(reader.station_windows(Select::At(rows[0].window.start)).unwrap()[0].readings, 2);
+        assert_eq!(reader.station_windows(Select::at(rows[0].window.start)).unwrap()[0].readings, 2);
     }
 
     #[test]
@@ -426,7 +426,7 @@ mod tests {
         let mut engine = StreamingStatistics::new(ten_minutes(), Box::new(SqliteStore::in_memory().unwrap())).unwrap();
         engine.update(&reading("16107", 0)).unwrap();
         engine.flush().unwrap();
-        let row = engine.store().zone_windows(&ZoneKind::Arrondissement.into(), Select::All).unwrap().remove(0);
+        let row = engine.store().zone_windows(&ZoneKind::Arrondissement.into(), Select::ALL).unwrap().remove(0);
         let json = serde_json::to_value(&row).unwrap();
         assert_eq!((&json["kind"], &json["zone"]), (&"arrondissement".into(), &"Paris 16e".into()));
         assert_eq!((&json["start"], &json["end"]), (&"2022-05-12T10:00:00Z".into(), &"2022-05-12T10:10:00Z".into()));
@@ -478,7 +478,7 @@ mod tests {
         drop(whole);
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-        let failed = SqliteStore::open(&path).and_then(|mut store| store.station_windows(Select::All)).unwrap_err();
+        let failed = SqliteStore::open(&path).and_then(|mut store| store.station_windows(Select::ALL)).unwrap_err();
         assert_eq!((failed.kind(), failed.place()), (ErrorKind::Store, Some(&Place::file(&path))));
         assert!(failed.to_string().ends_with("give another file and replay the topic into it"), "{failed}");
     }
@@ -518,7 +518,7 @@ mod tests {
             });
             Ok(())
         };
-        store.visit_rows(&sql, "zone", Select::All, "window_start, zone", read).unwrap();
+        store.visit_rows(&sql, "zone", Select::ALL, "window_start, zone", read).unwrap();
         rows
     }
 
@@ -578,13 +578,13 @@ mod tests {
             let view = SqliteStore::open(&path).unwrap();
             for kind in [ZoneKind::Commune, ZoneKind::Arrondissement] {
                 let of_view = zones_of_the_view(&view, kind);
-                let ours = engine.store().zone_windows(&Zones::from(kind), Select::All).unwrap();
+                let ours = engine.store().zone_windows(&Zones::from(kind), Select::ALL).unwrap();
                 prop_assert_eq!(ours.len(), of_view.len());
                 ours.iter().zip(&of_view).for_each(|(ours, of_view)| assert_same(ours, of_view));
                 for row in &ours {
-                    let of_zone = engine.store().zone_windows(&Zones::from(kind), Select::Of(&row.zone)).unwrap();
+                    let of_zone = engine.store().zone_windows(&Zones::from(kind), Select::of(&row.zone)).unwrap();
                     prop_assert!(of_zone.contains(row));
-                    let at = engine.store().zone_windows(&Zones::from(kind), Select::At(row.window.start)).unwrap();
+                    let at = engine.store().zone_windows(&Zones::from(kind), Select::at(row.window.start)).unwrap();
                     prop_assert!(at.contains(row));
                 }
             }

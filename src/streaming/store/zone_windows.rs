@@ -16,7 +16,7 @@ where
     S: Store + ?Sized,
 {
     let mut division = zones.divide(&store.stations()?).zones;
-    if let Select::Of(zone) = select {
+    if let Some(zone) = select.of {
         division.retain(|name, _| name == zone);
     }
     let zone_of: HashMap<&StationCode, usize> = division
@@ -31,13 +31,13 @@ where
             parts.entry((row.window, zone)).or_default().add(&row);
         }
     };
-    match select {
-        Select::Of(_) => {
+    match select.of {
+        Some(_) => {
             for station in division.values().flatten() {
-                store.visit_station_windows(Select::Of(station.as_str()), &mut add)?;
+                store.visit_station_windows(Select { of: Some(station.as_str()), ..select }, &mut add)?;
             }
         }
-        select => store.visit_station_windows(select, &mut add)?,
+        None => store.visit_station_windows(select, &mut add)?,
     }
     let by_place: Vec<_> = division.iter().collect();
     let finished = parts.into_iter().map(|((window, zone), part)| {
