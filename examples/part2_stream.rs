@@ -4,6 +4,7 @@
 //! cargo run --example part2_stream                                    the simulated network, an embedded broker
 //! cargo run --example part2_stream -- --source history.parquet        a recording
 //! cargo run --example part2_stream -- --brokers 127.0.0.1:9092        a real Kafka, until stopped
+//! cargo run --example part2_stream -- --window 1h --slide 10m         windows that overlap
 //! cargo run --example part2_stream -- --zone near:48.8530,2.3499,2km  the stations around one place
 //! ```
 
@@ -20,9 +21,10 @@ use common::{KafkaOptions, Progress, SourceOptions, figure};
 use serde_json::json;
 use velib::Result;
 use velib::ingest::SetAsideFile;
-use velib::kafka::Consumer;
 use velib::report::{Figure, MapStation, OccupancyMap, Zone, ZoneOccupancy};
-use velib::streaming::{Select, StationWindow, StoreUrl, StreamingStatistics, Tumbling, Window, ZoneWindow, Zones};
+use velib::streaming::{
+    Select, StationWindow, StoreUrl, StreamSettings, StreamingStatistics, Window, Windowing, ZoneWindow, Zones, consume,
+};
 
 /// The most zones that are printed: a fine grid has thousands.
 const MOST_ZONES: usize = 100;
@@ -38,6 +40,12 @@ struct Options {
     /// Length of a window of event time
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = common::duration)]
     window: Duration,
+    /// How long after one window the next begins, if they are to overlap [default: the window's length]
+    #[arg(long, value_name = "DURATION", value_parser = common::duration)]
+    slide: Option<Duration>,
+    /// How far behind its station's newest reading another may come; what is later is kept aside in the store
+    #[arg(long, value_name = "DURATION", default_value = "90m", value_parser = common::duration)]
+    lateness: Duration,
     /// How the network is divided: commune, arrondissement, grid:500m, near:LAT,LON,800m, or geojson:FILE
     #[arg(long, value_name = "ZONES", default_value = "commune")]
     zone: String,
@@ -58,7 +66,8 @@ struct Options {
 fn main() -> ExitCode {
     common::run(|options: Options| {
         options.source.refuse_beside_brokers(&options.kafka)?;
-        let (tumbling, zones) = (Tumbling::new(options.window)?, Zones::open(&options.zone)?);
+        let windowing = Windowing::sliding(options.window, options.slide.unwrap_or(options.window))?;
+        let zones = Zones::open(&options.zone)?;
         let url = match &options.store {
             Some(url) => url.clone(),
             None if options.kafka.brokers.is_some() => {
@@ -66,7 +75,8 @@ fn main() -> ExitCode {
             }
             None => StoreUrl::Sqlite(common::scratch_file("part2.sqlite")?),
         };
-        let mut engine = StreamingStatistics::new(tumbling, url.open()?)?;
+        let engine = StreamingStatistics::new(windowing, url.open()?)?;
+        let mut engine = engine.with_allowed_lateness(options.lateness);
         let broker = options.kafka.open()?;
         let mut described = broker.describe();
         let mut feeder = None;
@@ -77,25 +87,22 @@ fn main() -> ExitCode {
             feeder = Some(broker.feed(&options.kafka.topic, source)?);
         }
         common::headline(options.json, format_args!("Kafka:  {}", broker.describe()))?;
-        common::headline(options.json, format_args!("Store:  {url}, windows of {tumbling}"))?;
+        common::headline(options.json, format_args!("Store:  {url}, windows of {windowing}"))?;
 
         let mut aside = SetAsideFile::new(format!("{}.set-aside.jsonl", options.kafka.topic));
-        // A group of the store's own: another store begins at the beginning.
-        let mut consumer =
-            Consumer::new(broker.handle(), &options.kafka.topic, &format!("part2-stream {}", place(&url)))?;
+        let settings = StreamSettings {
+            topic: options.kafka.topic.clone(),
+            // A group of the store's own: another store begins at the beginning.
+            group: format!("part2-stream {}", place(&url)),
+            until_end: options.until_end,
+        };
         let mut progress = Progress::new();
-        consumer.each_batch(5_000, options.until_end, |batch| {
-            for reading in &batch.readings {
-                engine.update(reading)?;
-            }
-            aside.keep(&batch.set_aside)?;
-            engine.flush()?;
+        consume(broker.handle(), &settings, &mut engine, &mut aside, &mut |engine| {
             progress.show(|| {
                 let newest =
                     engine.newest().map_or_else(String::new, |time| time.format(" up to %F %T UTC").to_string());
                 format!("{} readings{newest}", engine.totals().readings)
             });
-            Ok(())
         })?;
         drop(progress);
         if let Some(feeder) = feeder {
@@ -113,11 +120,13 @@ fn report(
     source: &str,
     aside: u64,
 ) -> Result<()> {
-    let (totals, watermark) = (engine.totals(), engine.watermark());
+    let (totals, freshness) = (engine.totals(), engine.freshness());
+    let watermark = freshness.map(|freshness| freshness.watermark);
     let window = match engine.store().latest_window(watermark)? {
         None => engine.store().latest_window(None)?,
-        closed => closed,
+        complete => complete,
     };
+    let too_late = engine.store().kept_aside()?;
     let at = |window: Window| Select::at(window.start);
     let zones = window.map_or_else(|| Ok(vec![]), |window| engine.store().zone_windows(divided, at(window)))?;
     let stations = window.map_or_else(|| Ok(vec![]), |window| engine.store().station_windows(at(window)))?;
@@ -128,9 +137,9 @@ fn report(
         draw(options, window, &stations, &zones, divided, source)?;
     }
     if options.json {
-        let (watermark, kept_aside) = (watermark, aside);
         return common::print_json(&json!({
-            "totals": totals, "watermark": watermark, "set_aside": kept_aside, "window": window, "zones": zones,
+            "totals": totals, "freshness": freshness, "set_aside": aside, "too_late_in_store": too_late,
+            "window": window, "zones": zones,
             "division": {
                 "kind": divided.as_str(), "zones": division.zones.len(), "inside": inside, "outside": outside,
                 "unknown": unknown,
@@ -142,29 +151,46 @@ fn report(
         "\n{} readings ({} repeated, {} late, {} of closed stations, {aside} set aside)",
         totals.readings, totals.repeated, totals.late, totals.closed
     ))?;
+    if too_late > 0 {
+        common::print(format_args!(
+            "{too_late} more came later than --lateness {} and are kept in the store's table too_late",
+            common::in_words(options.lateness)
+        ))?;
+    }
+    if let Some(fresh) = freshness {
+        common::print(format_args!(
+            "newest reading {} UTC, complete up to {}; the feed is {} behind; {} stations, {} more are idle",
+            fresh.newest.format("%F %T"),
+            fresh.watermark.format("%T"),
+            common::seconds(fresh.feed_lag_seconds),
+            fresh.active,
+            fresh.idle
+        ))?;
+    }
     let Some(window) = window else { return common::print("no window yet") };
     common::print(format_args!(
         "The newest complete window, {} to {} UTC: means, weighted by capacity in the zones",
         window.start.format("%F %H:%M"),
         window.end.format("%H:%M")
     ))?;
-    let header = ["zone", "mechanical", "electric", "free docks", "occupancy", "fresh", "expected", "readings"];
+    let header = ["zone", "mechanical", "electric", "free docks", "occupancy", "full", "fresh", "expected", "readings"];
     let mut largest: Vec<&ZoneWindow> = zones.iter().collect();
     largest.sort_by_key(|zone| std::cmp::Reverse(zone.expected));
     largest.truncate(MOST_ZONES);
     largest.sort_by(|a, b| a.zone.cmp(&b.zone));
     let left_out = zones.len() - largest.len();
     let rows = largest.into_iter().map(|zone| {
-        let q = &zone.quantities;
+        let (said, q) = (&zone.statistics, &zone.statistics.quantities);
         [
             zone.zone.clone(),
             figure(q.mechanical.mean, 2),
             figure(q.ebike.mean, 2),
             figure(q.docks.mean, 2),
             figure(q.occupancy.mean, 3),
+            figure(said.full, 3),
             zone.stations.to_string(),
             zone.expected.to_string(),
-            zone.readings.to_string(),
+            said.readings.to_string(),
         ]
     });
     common::print(common::table(header, &[], rows))?;
@@ -179,7 +205,7 @@ fn report(
     ))?;
     let header = ["station", "name", "mechanical", "electric", "free docks", "min", "max", "readings"];
     let rows = stations.iter().take(10).map(|station| {
-        let q = &station.quantities;
+        let q = &station.statistics.quantities;
         [
             station.station_code.to_string(),
             station.name.clone().unwrap_or_default(),
@@ -188,7 +214,7 @@ fn report(
             figure(q.docks.mean, 2),
             figure(q.docks.min, 0),
             figure(q.docks.max, 0),
-            station.readings.to_string(),
+            station.statistics.readings.to_string(),
         ]
     });
     common::print(common::table(header, &[1], rows))?;
@@ -207,7 +233,7 @@ fn draw(
     let source = common::source_line(source);
     let places = stations.iter().filter_map(|station| {
         let (lat, lon) = (station.lat?, station.lon?);
-        let (occupancy, capacity) = (station.quantities.occupancy.mean, station.capacity);
+        let (occupancy, capacity) = (station.statistics.quantities.occupancy.mean, station.statistics.capacity);
         Some(MapStation { code: station.station_code.to_string(), lat, lon, occupancy, capacity })
     });
     let map = OccupancyMap {
@@ -223,7 +249,7 @@ fn draw(
             .iter()
             .map(|zone| Zone {
                 zone: zone.zone.clone(),
-                occupancy: zone.quantities.occupancy.mean,
+                occupancy: zone.statistics.quantities.occupancy.mean,
                 stations: zone.stations,
             })
             .collect(),
