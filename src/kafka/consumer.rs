@@ -76,6 +76,9 @@ impl Consumer {
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "earliest")
             .set("enable.partition.eof", "true")
+            // A member that was killed is missed after six seconds, the least that a broker allows, not after 45.
+            .set("session.timeout.ms", "6000")
+            .set("heartbeat.interval.ms", "2000")
             .set("fetch.queue.backoff.ms", "50");
         if broker.gate().is_some() {
             // The embedded broker answers a fetch that found nothing only when this time is over, come what may.
