@@ -2,7 +2,7 @@
 """Kills part2_stream at random moments and holds what it kept to a batch over the recorded history of 2022.
 
 Usage: streaming.py SHARED (from the clone's top; VELIB_KAFKA set, and VELIB_POSTGRES for the checks on PostgreSQL)."""
-import io, os, random, signal, sqlite3, subprocess, sys, tempfile, time
+import io, json, os, random, signal, sqlite3, subprocess, sys, tempfile, time
 from pathlib import Path
 
 import polars as pl
@@ -44,8 +44,9 @@ class Postgres:
 
 
 def publish():
-    command = [EXAMPLES / "part1_fetch", "--source", PARQUET, "--publish", "--brokers", KAFKA, "--topic", TOPIC]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    """Everything to the topic, in the order of arrival; how many messages."""
+    command = [EXAMPLES / "part1_fetch", "--source", PARQUET, "--publish", "--brokers", KAFKA, "--topic", TOPIC, "--json"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["published"]
 
 
 def start(store, cwd):
@@ -66,43 +67,45 @@ def read_so_far(store):
         return 0  # Not made yet.
 
 
-def wait_for_progress(store, process, beyond):
-    while process.poll() is None and read_so_far(store) <= beyond:
-        time.sleep(0.05)
+def wait_until_read(store, process, messages):
+    while process.poll() is None and read_so_far(store) < messages:
+        time.sleep(0.02)
 
 
-def killed_and_started_again(store, folder, chance):
-    """One process, killed by SIGKILL again and again: while it starts, while it joins the group, while it works."""
-    began, while_working = time.monotonic(), 0
-    for _ in range(KILLS):
+def killed_and_started_again(store, folder, messages, chance):
+    """One process, killed by SIGKILL at random places in the topic, and each fourth time while it starts or joins."""
+    began, at, while_working = time.monotonic(), [], 0
+    for number, place in enumerate(sorted(chance.randrange(int(messages * 0.6)) for _ in range(KILLS))):
         before, process = read_so_far(store), start(store, folder)
-        if chance.random() < 0.25:
-            time.sleep(chance.uniform(0.0, 3.0))
+        if number % 4 == 3:
+            time.sleep(chance.uniform(0.0, 1.0))
         else:
-            wait_for_progress(store, process, before)
-            time.sleep(chance.uniform(0.0, 0.4))
-        assert process.poll() is None, f"it ended before it was killed: {process.communicate()}"
+            wait_until_read(store, process, max(place, before + 1))
+            time.sleep(chance.uniform(0.0, 0.1))
+        assert process.poll() is None, f"it ended before it was killed: exit {process.returncode}"
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        while_working += read_so_far(store) > before
-    left = read_so_far(store)
+        at.append(read_so_far(store))
+        while_working += at[-1] > before
     finish(start(store, folder))
-    assert left < read_so_far(store), "nothing was left for the last run"
-    print(f"  killed {KILLS} times, {while_working} of them after it had written something; {left} messages read by then "
+    assert at[-1] < read_so_far(store) == messages, (at[-1], read_so_far(store), messages)
+    print(f"  killed {KILLS} times, {while_working} of them after it had written something, at {at} of {messages} messages "
           f"[{time.monotonic() - began:.0f} s]", flush=True)
 
 
-def shared_by_three(store, folder, chance):
+def shared_by_three(store, folder, messages, chance):
     """Three processes of one group: one is killed midway, another joins."""
     began, processes = time.monotonic(), [start(store, folder) for _ in range(3)]
-    wait_for_progress(store, processes[0], chance.randrange(20_000, 60_000))
+    wait_until_read(store, processes[0], chance.randrange(messages // 4))
+    assert processes[0].poll() is None, "it ended before it was killed"
     processes[0].send_signal(signal.SIGKILL)
     at_kill = read_so_far(store)
     joined = start(store, folder)
     processes[0].communicate()
     for process in processes[1:] + [joined]:
         finish(process)
-    print(f"  three processes, one killed when {at_kill} messages were read, one joined; {read_so_far(store)} in all "
+    assert at_kill < read_so_far(store) == messages, (at_kill, read_so_far(store), messages)
+    print(f"  three processes, one killed when {at_kill} of {messages} messages were read, one joined "
           f"[{time.monotonic() - began:.0f} s]", flush=True)
 
 
@@ -141,7 +144,7 @@ def main():
     seed = int(os.environ.get("VELIB_SEED", time.time()))
     chance = random.Random(seed)
     print(f"streaming, killed at random moments (VELIB_SEED={seed})", flush=True)
-    publish()
+    messages = publish()
     batch = reference.stations(PARQUET, 600)
     batch_zones = reference.zones(batch, PARQUET)
     with tempfile.TemporaryDirectory() as folder:
@@ -149,11 +152,11 @@ def main():
         stores = [Sqlite(folder)] + ([Postgres(f"{TOPIC}-killed")] if POSTGRES else [])
         for store in stores:
             print(f" {store.url.split(':')[0]}", flush=True)
-            killed_and_started_again(store, folder, chance)
+            killed_and_started_again(store, folder, messages, chance)
             holds_what_the_batch_finds(store, batch, batch_zones)
         if POSTGRES:
             shared = Postgres(f"{TOPIC}-shared")
-            shared_by_three(shared, folder, chance)
+            shared_by_three(shared, folder, messages, chance)
             holds_what_the_batch_finds(shared, batch, batch_zones)
 
 

@@ -48,7 +48,7 @@ pub use freshness::{Freshness, IDLENESS};
 pub use state::{Quantities, WindowState, WindowStatistics};
 pub use station::Station;
 pub use stats::{
-    Accumulator, Count, Max, Mean, Min, Rate, Statistic, Summary, TimeWeightedMean, Turnover, WeightedMean,
+    Accumulator, Count, Last, Max, Mean, Min, Rate, Statistic, Summary, TimeWeightedMean, Turnover, WeightedMean,
 };
 pub use store::{Changes, Progress, Select, Span, SqliteStore, StationWindow, Store, StoreUrl, WindowRow, ZoneWindow};
 pub use window::{Window, Windowing};

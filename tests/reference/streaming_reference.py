@@ -36,6 +36,7 @@ def of_quantity(rows, name, key):
         ((pl.col(name) * pl.col("held")).sum() / pl.col("held").sum()).alias(f"{name}_time_weighted_mean"),
         pl.col(name).min().alias(f"{name}_min"),
         pl.col(name).max().alias(f"{name}_max"),
+        pl.col(name).last().alias(f"{name}_last"),
         ((pl.col(name).last() - pl.col(name).first()) * HOUR / (pl.col("time").last() - pl.col("time").first()))
         .alias(f"{name}_rate"),
         pl.when(pl.len() > 1).then(pl.col(name).diff().abs().sum()).alias(f"{name}_turnover"))
@@ -72,5 +73,6 @@ def zones(table, path):
     for name in QUANTITIES:
         flow = mean if name == "occupancy" else total
         columns += [pl.col(f"{name}_count").sum(), mean(f"{name}_mean"), mean(f"{name}_time_weighted_mean"),
-                    pl.col(f"{name}_min").min(), pl.col(f"{name}_max").max(), flow(f"{name}_rate"), flow(f"{name}_turnover")]
+                    pl.col(f"{name}_min").min(), pl.col(f"{name}_max").max(),
+                    mean(f"{name}_last"), flow(f"{name}_rate"), flow(f"{name}_turnover")]
     return placed.group_by("zone", "window_start").agg(columns).fill_nan(None).sort("window_start", "zone")

@@ -80,6 +80,7 @@ mod batch {
             time_weighted_mean: over_time(steps),
             min: values.iter().copied().reduce(f64::min),
             max: values.iter().copied().reduce(f64::max),
+            last: values.last().copied(),
             rate: rate(),
             turnover: (values.len() > 1).then(|| sum(values.windows(2).map(|pair| (pair[1] - pair[0]).abs()))),
         }
@@ -137,6 +138,7 @@ mod batch {
                 time_weighted_mean: weighted(&of(|summary| summary.time_weighted_mean)),
                 min: every(|summary| summary.min).into_iter().reduce(f64::min),
                 max: every(|summary| summary.max).into_iter().reduce(f64::max),
+                last: weighted(&of(|summary| summary.last)),
                 rate: flow(|summary| summary.rate),
                 turnover: flow(|summary| summary.turnover),
             }

@@ -8,6 +8,7 @@
 //! it held matters to [`TimeWeightedMean`] and [`Rate`] alone; to the others every value counts the same.
 
 mod count;
+mod last;
 mod max;
 mod mean;
 mod min;
@@ -19,6 +20,7 @@ mod weighted_mean;
 use serde::{Deserialize, Serialize};
 
 pub use count::Count;
+pub use last::Last;
 pub use max::Max;
 pub use mean::Mean;
 pub use min::Min;
@@ -54,6 +56,8 @@ pub struct Accumulator {
     pub min: Min,
     /// The greatest value.
     pub max: Max,
+    /// The last value.
+    pub last: Last,
     /// The change per hour.
     pub rate: Rate,
     /// The sum of the changes.
@@ -68,6 +72,7 @@ impl Statistic for Accumulator {
         self.time_weighted_mean.update(at, value);
         self.min.update(at, value);
         self.max.update(at, value);
+        self.last.update(at, value);
         self.rate.update(at, value);
         self.turnover.update(at, value);
     }
@@ -79,6 +84,7 @@ impl Statistic for Accumulator {
             time_weighted_mean: self.time_weighted_mean.get(),
             min: self.min.get(),
             max: self.max.get(),
+            last: self.last.get(),
             rate: self.rate.get(),
             turnover: self.turnover.get(),
         }
@@ -89,6 +95,7 @@ impl Statistic for Accumulator {
         self.time_weighted_mean.merge(&later.time_weighted_mean);
         self.min.merge(&later.min);
         self.max.merge(&later.max);
+        self.last.merge(&later.last);
         self.rate.merge(&later.rate);
         self.turnover.merge(&later.turnover);
     }
@@ -112,6 +119,8 @@ pub struct Summary {
     pub min: Option<f64>,
     /// The greatest value.
     pub max: Option<f64>,
+    /// The last known value.
+    pub last: Option<f64>,
     /// The last known value less the first, per hour between them; `None` unless two readings knew it.
     pub rate: Option<f64>,
     /// The sum of the absolute changes from each known value to the next; `None` unless two readings knew it.
@@ -190,6 +199,7 @@ mod tests {
                 time_weighted_mean: alone::<TimeWeightedMean>(values),
                 min: alone::<Min>(values),
                 max: alone::<Max>(values),
+                last: alone::<Last>(values),
                 rate: alone::<Rate>(values),
                 turnover: alone::<Turnover>(values),
             });

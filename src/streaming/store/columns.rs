@@ -4,7 +4,7 @@ use crate::streaming::state::{Quantities, WindowStatistics};
 use crate::streaming::stats::Summary;
 
 /// The columns of [`WindowStatistics`], in order. Those of the quantities are named `QUANTITY_STATISTIC`.
-pub(super) const STATISTICS: [&str; 34] = [
+pub(super) const STATISTICS: [&str; 38] = [
     "readings",
     "revision",
     "closed",
@@ -16,6 +16,7 @@ pub(super) const STATISTICS: [&str; 34] = [
     "mechanical_time_weighted_mean",
     "mechanical_min",
     "mechanical_max",
+    "mechanical_last",
     "mechanical_rate",
     "mechanical_turnover",
     "ebike_count",
@@ -23,6 +24,7 @@ pub(super) const STATISTICS: [&str; 34] = [
     "ebike_time_weighted_mean",
     "ebike_min",
     "ebike_max",
+    "ebike_last",
     "ebike_rate",
     "ebike_turnover",
     "docks_count",
@@ -30,6 +32,7 @@ pub(super) const STATISTICS: [&str; 34] = [
     "docks_time_weighted_mean",
     "docks_min",
     "docks_max",
+    "docks_last",
     "docks_rate",
     "docks_turnover",
     "occupancy_count",
@@ -37,6 +40,7 @@ pub(super) const STATISTICS: [&str; 34] = [
     "occupancy_time_weighted_mean",
     "occupancy_min",
     "occupancy_max",
+    "occupancy_last",
     "occupancy_rate",
     "occupancy_turnover",
 ];
@@ -62,8 +66,17 @@ pub(super) fn numbers(said: &WindowStatistics) -> impl Iterator<Item = Number> {
         Real(said.empty),
     ];
     let of_quantity = |summary: &Summary| {
-        let &Summary { count, mean, time_weighted_mean, min, max, rate, turnover } = summary;
-        [Count(count), Real(mean), Real(time_weighted_mean), Real(min), Real(max), Real(rate), Real(turnover)]
+        let &Summary { count, mean, time_weighted_mean, min, max, last, rate, turnover } = summary;
+        [
+            Count(count),
+            Real(mean),
+            Real(time_weighted_mean),
+            Real(min),
+            Real(max),
+            Real(last),
+            Real(rate),
+            Real(turnover),
+        ]
     };
     head.into_iter().chain(said.quantities.each().map(of_quantity).into_iter().flatten())
 }
@@ -89,8 +102,9 @@ pub(super) fn statistics<R: Columns>(row: &R, from: usize) -> Result<WindowStati
             time_weighted_mean: row.real(from + 2)?,
             min: row.real(from + 3)?,
             max: row.real(from + 4)?,
-            rate: row.real(from + 5)?,
-            turnover: row.real(from + 6)?,
+            last: row.real(from + 5)?,
+            rate: row.real(from + 6)?,
+            turnover: row.real(from + 7)?,
         })
     };
     Ok(WindowStatistics {
@@ -102,9 +116,9 @@ pub(super) fn statistics<R: Columns>(row: &R, from: usize) -> Result<WindowStati
         empty: row.real(from + 5)?,
         quantities: Quantities::from_each([
             summary(from + 6)?,
-            summary(from + 13)?,
-            summary(from + 20)?,
-            summary(from + 27)?,
+            summary(from + 14)?,
+            summary(from + 22)?,
+            summary(from + 30)?,
         ]),
     })
 }

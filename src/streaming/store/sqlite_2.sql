@@ -38,6 +38,7 @@ CREATE TABLE station_windows (
     mechanical_time_weighted_mean REAL, -- every reading counts for as long as it held in the window
     mechanical_min                REAL,
     mechanical_max                REAL,
+    mechanical_last               REAL,
     mechanical_rate               REAL, -- last less first, per hour
     mechanical_turnover           REAL, -- sum of the absolute changes
     ebike_count                   INTEGER NOT NULL,
@@ -45,6 +46,7 @@ CREATE TABLE station_windows (
     ebike_time_weighted_mean      REAL,
     ebike_min                     REAL,
     ebike_max                     REAL,
+    ebike_last                    REAL,
     ebike_rate                    REAL,
     ebike_turnover                REAL,
     docks_count                   INTEGER NOT NULL,
@@ -52,6 +54,7 @@ CREATE TABLE station_windows (
     docks_time_weighted_mean      REAL,
     docks_min                     REAL,
     docks_max                     REAL,
+    docks_last                    REAL,
     docks_rate                    REAL,
     docks_turnover                REAL,
     occupancy_count               INTEGER NOT NULL,
@@ -59,6 +62,7 @@ CREATE TABLE station_windows (
     occupancy_time_weighted_mean  REAL,
     occupancy_min                 REAL,
     occupancy_max                 REAL,
+    occupancy_last                REAL,
     occupancy_rate                REAL,
     occupancy_turnover            REAL,
     PRIMARY KEY (window_start, station_code)
@@ -88,10 +92,10 @@ CREATE VIEW station_statistics AS
 SELECT
     w.station_code, s.name, s.commune, s.arrondissement, s.lat, s.lon,
     w.window_start, w.window_end, w.readings, w.revision, w.closed, w.capacity, w.full_share, w.empty_share,
-    w.mechanical_count, w.mechanical_mean, w.mechanical_time_weighted_mean, w.mechanical_min, w.mechanical_max, w.mechanical_rate, w.mechanical_turnover,
-    w.ebike_count, w.ebike_mean, w.ebike_time_weighted_mean, w.ebike_min, w.ebike_max, w.ebike_rate, w.ebike_turnover,
-    w.docks_count, w.docks_mean, w.docks_time_weighted_mean, w.docks_min, w.docks_max, w.docks_rate, w.docks_turnover,
-    w.occupancy_count, w.occupancy_mean, w.occupancy_time_weighted_mean, w.occupancy_min, w.occupancy_max, w.occupancy_rate, w.occupancy_turnover
+    w.mechanical_count, w.mechanical_mean, w.mechanical_time_weighted_mean, w.mechanical_min, w.mechanical_max, w.mechanical_last, w.mechanical_rate, w.mechanical_turnover,
+    w.ebike_count, w.ebike_mean, w.ebike_time_weighted_mean, w.ebike_min, w.ebike_max, w.ebike_last, w.ebike_rate, w.ebike_turnover,
+    w.docks_count, w.docks_mean, w.docks_time_weighted_mean, w.docks_min, w.docks_max, w.docks_last, w.docks_rate, w.docks_turnover,
+    w.occupancy_count, w.occupancy_mean, w.occupancy_time_weighted_mean, w.occupancy_min, w.occupancy_max, w.occupancy_last, w.occupancy_rate, w.occupancy_turnover
 FROM station_windows AS w JOIN stations AS s ON s.code = w.station_code;
 
 -- Per zone and window: means weighted by the stations' capacities; minima, maxima and counts over all readings; rates and
@@ -115,21 +119,25 @@ SELECT
     SUM(w.mechanical_mean * w.capacity) / SUM(w.capacity) FILTER (WHERE w.mechanical_mean IS NOT NULL) AS mechanical_mean,
     SUM(w.mechanical_time_weighted_mean * w.capacity) / SUM(w.capacity) FILTER (WHERE w.mechanical_time_weighted_mean IS NOT NULL) AS mechanical_time_weighted_mean,
     MIN(w.mechanical_min) AS mechanical_min, MAX(w.mechanical_max) AS mechanical_max,
+    SUM(w.mechanical_last * w.capacity) / SUM(w.capacity) FILTER (WHERE w.mechanical_last IS NOT NULL) AS mechanical_last,
     SUM(w.mechanical_rate) AS mechanical_rate, SUM(w.mechanical_turnover) AS mechanical_turnover,
     SUM(w.ebike_count) AS ebike_count,
     SUM(w.ebike_mean * w.capacity) / SUM(w.capacity) FILTER (WHERE w.ebike_mean IS NOT NULL) AS ebike_mean,
     SUM(w.ebike_time_weighted_mean * w.capacity) / SUM(w.capacity) FILTER (WHERE w.ebike_time_weighted_mean IS NOT NULL) AS ebike_time_weighted_mean,
     MIN(w.ebike_min) AS ebike_min, MAX(w.ebike_max) AS ebike_max,
+    SUM(w.ebike_last * w.capacity) / SUM(w.capacity) FILTER (WHERE w.ebike_last IS NOT NULL) AS ebike_last,
     SUM(w.ebike_rate) AS ebike_rate, SUM(w.ebike_turnover) AS ebike_turnover,
     SUM(w.docks_count) AS docks_count,
     SUM(w.docks_mean * w.capacity) / SUM(w.capacity) FILTER (WHERE w.docks_mean IS NOT NULL) AS docks_mean,
     SUM(w.docks_time_weighted_mean * w.capacity) / SUM(w.capacity) FILTER (WHERE w.docks_time_weighted_mean IS NOT NULL) AS docks_time_weighted_mean,
     MIN(w.docks_min) AS docks_min, MAX(w.docks_max) AS docks_max,
+    SUM(w.docks_last * w.capacity) / SUM(w.capacity) FILTER (WHERE w.docks_last IS NOT NULL) AS docks_last,
     SUM(w.docks_rate) AS docks_rate, SUM(w.docks_turnover) AS docks_turnover,
     SUM(w.occupancy_count) AS occupancy_count,
     SUM(w.occupancy_mean * w.capacity) / SUM(w.capacity) FILTER (WHERE w.occupancy_mean IS NOT NULL) AS occupancy_mean,
     SUM(w.occupancy_time_weighted_mean * w.capacity) / SUM(w.capacity) FILTER (WHERE w.occupancy_time_weighted_mean IS NOT NULL) AS occupancy_time_weighted_mean,
     MIN(w.occupancy_min) AS occupancy_min, MAX(w.occupancy_max) AS occupancy_max,
+    SUM(w.occupancy_last * w.capacity) / SUM(w.capacity) FILTER (WHERE w.occupancy_last IS NOT NULL) AS occupancy_last,
     SUM(w.occupancy_rate * w.capacity) / SUM(w.capacity) FILTER (WHERE w.occupancy_rate IS NOT NULL) AS occupancy_rate,
     SUM(w.occupancy_turnover * w.capacity) / SUM(w.capacity) FILTER (WHERE w.occupancy_turnover IS NOT NULL) AS occupancy_turnover
 FROM station_statistics AS w

@@ -66,6 +66,7 @@ struct Weighed {
     time_weighted_mean: WeightedMean,
     min: Min,
     max: Max,
+    last: WeightedMean,
     rate: Total,
     turnover: Total,
 }
@@ -100,6 +101,7 @@ impl Part {
             of_zone.max.merge(&Max(of_station.max));
             weigh(&mut of_zone.mean, of_station.mean);
             weigh(&mut of_zone.time_weighted_mean, of_station.time_weighted_mean);
+            weigh(&mut of_zone.last, of_station.last);
             for (total, value) in [(&mut of_zone.rate, of_station.rate), (&mut of_zone.turnover, of_station.turnover)] {
                 weigh(&mut total.mean, value);
                 if let Some(value) = value {
@@ -143,6 +145,7 @@ impl Weighed {
             time_weighted_mean: self.time_weighted_mean.get(),
             min: self.min.get(),
             max: self.max.get(),
+            last: self.last.get(),
             rate: total(self.rate),
             turnover: total(self.turnover),
         }
