@@ -19,15 +19,19 @@ use std::time::Duration;
 use clap::Parser;
 use common::{KafkaOptions, Progress, SourceOptions, figure};
 use serde_json::json;
-use velib::Result;
 use velib::ingest::SetAsideFile;
 use velib::report::{Figure, MapStation, OccupancyMap, Zone, ZoneOccupancy};
 use velib::streaming::{
-    Select, StationWindow, StoreUrl, StreamSettings, StreamingStatistics, Window, Windowing, ZoneWindow, Zones, consume,
+    Limit, Select, StationWindow, StoreUrl, StreamSettings, StreamingStatistics, Usage, UsageSettings, Window,
+    Windowing, ZoneWindow, Zones, consume,
 };
+use velib::{Result, StationCode};
 
 /// The most zones that are printed: a fine grid has thousands.
 const MOST_ZONES: usize = 100;
+
+/// The most stations of a kind that are told of.
+const MOST_TOLD: usize = 5;
 
 /// Averages per station and zone from Kafka, by event time
 #[derive(Parser)]
@@ -127,6 +131,7 @@ fn report(
         complete => complete,
     };
     let too_late = engine.store().kept_aside()?;
+    let usage = window.map(|window| Usage::at(engine.store(), window.end, UsageSettings::default())).transpose()?;
     let at = |window: Window| Select::at(window.start);
     let zones = window.map_or_else(|| Ok(vec![]), |window| engine.store().zone_windows(divided, at(window)))?;
     let stations = window.map_or_else(|| Ok(vec![]), |window| engine.store().station_windows(at(window)))?;
@@ -144,7 +149,7 @@ fn report(
                 "kind": divided.as_str(), "zones": division.zones.len(), "inside": inside, "outside": outside,
                 "unknown": unknown,
             },
-            "stations": stations,
+            "stations": stations, "usage": usage,
         }));
     }
     common::print(format_args!(
@@ -218,7 +223,55 @@ fn report(
         ]
     });
     common::print(common::table(header, &[1], rows))?;
-    common::print(format_args!("… {} stations in this window; all windows are in the store", stations.len()))
+    common::print(format_args!("… {} stations in this window; all windows are in the store", stations.len()))?;
+    usage.map_or(Ok(()), |usage| print_usage(&usage))
+}
+
+/// What the windows say about the use of the network; how it is computed is said in the library's `streaming::Usage`.
+fn print_usage(usage: &Usage) -> Result<()> {
+    if let Some(motion) = usage.motion {
+        common::print(format_args!(
+            "\n{} bikes stand at {} stations, {} fewer than at the most within a day; turnover {} in this window",
+            motion.standing,
+            motion.stations,
+            motion.in_motion,
+            figure(motion.turnover, 0)
+        ))?;
+    }
+    let named = |code: &StationCode, name: &Option<String>| {
+        format!("{code} {}", name.as_deref().unwrap_or_default()).trim_end().to_owned()
+    };
+    let soon = &usage.running_out;
+    common::print(format_args!("{} stations run full or empty within an hour if they go on like this", soon.len()))?;
+    for one in soon.iter().take(MOST_TOLD) {
+        let (limit, of) = match one.limit {
+            Limit::Full => ("full", "docks"),
+            Limit::Empty => ("empty", "bikes"),
+        };
+        common::print(format_args!(
+            "  {}: {limit} in {:.0} min ({} {of} left, {:+.0} an hour)",
+            named(&one.station_code, &one.name),
+            one.minutes,
+            one.left,
+            one.rate
+        ))?;
+    }
+    let imbalance = &usage.imbalance;
+    common::print(format_args!(
+        "imbalance between neighbours within {} m: {}",
+        imbalance.radius,
+        figure(imbalance.index, 3)
+    ))?;
+    for one in imbalance.stations.iter().take(MOST_TOLD) {
+        common::print(format_args!(
+            "  {}: occupancy {:.2}, its {} neighbours {:.2}",
+            named(&one.station_code, &one.name),
+            one.occupancy,
+            one.neighbours,
+            one.of_neighbours
+        ))?;
+    }
+    Ok(())
 }
 
 fn draw(

@@ -39,6 +39,7 @@ mod state;
 mod station;
 mod stats;
 mod store;
+mod usage;
 mod window;
 mod zone;
 
@@ -51,5 +52,8 @@ pub use stats::{
     Accumulator, Count, Last, Max, Mean, Min, Rate, Statistic, Summary, TimeWeightedMean, Turnover, WeightedMean,
 };
 pub use store::{Changes, Progress, Select, Span, SqliteStore, StationWindow, Store, StoreUrl, WindowRow, ZoneWindow};
+pub use usage::{
+    AtOdds, Imbalance, Limit, Motion, RunningOut, Usage, UsageSettings, imbalance, motion, newest_of_each, running_out,
+};
 pub use window::{Window, Windowing};
 pub use zone::{Circle, Division, ZoneKind, Zones};
