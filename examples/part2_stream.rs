@@ -59,6 +59,9 @@ struct Options {
     /// Stop when everything in the topic was read; without --brokers that is always so
     #[arg(long)]
     until_end: bool,
+    /// Write at the latest after so many readings, in one transaction
+    #[arg(long, value_name = "READINGS", default_value_t = velib::streaming::TRANSACTION)]
+    transaction: usize,
     /// Draw the map and the zones of the last window into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -99,6 +102,7 @@ fn main() -> ExitCode {
             // A group of the store's own: another store begins at the beginning.
             group: format!("part2-stream {}", place(&url)),
             until_end: options.until_end,
+            transaction: options.transaction,
         };
         let mut progress = Progress::new();
         consume(broker.handle(), &settings, &mut engine, &mut aside, &mut |engine| {

@@ -43,7 +43,7 @@ mod usage;
 mod window;
 mod zone;
 
-pub use consume::{StreamSettings, consume};
+pub use consume::{StreamSettings, TRANSACTION, consume};
 pub use engine::{ALLOWED_LATENESS, StreamingStatistics, Totals};
 pub use freshness::{Freshness, IDLENESS};
 pub use state::{Quantities, WindowState, WindowStatistics};
