@@ -14,7 +14,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use common::{KafkaOptions, Progress, SourceOptions, figure};
@@ -105,6 +105,7 @@ fn main() -> ExitCode {
             transaction: options.transaction,
         };
         let mut progress = Progress::new();
+        let began = Instant::now();
         consume(broker.handle(), &settings, &mut engine, &mut aside, &mut |engine| {
             progress.show(|| {
                 let newest =
@@ -112,11 +113,12 @@ fn main() -> ExitCode {
                 format!("{} readings{newest}", engine.totals().readings)
             });
         })?;
+        let took = began.elapsed();
         drop(progress);
         if let Some(feeder) = feeder {
             feeder.join()?;
         }
-        report(&options, &mut engine, &zones, &described, aside.kept())
+        report(&options, &mut engine, &zones, &described, aside.kept(), took)
     })
 }
 
@@ -127,6 +129,7 @@ fn report(
     divided: &Zones,
     source: &str,
     aside: u64,
+    took: Duration,
 ) -> Result<()> {
     let (totals, freshness) = (engine.totals(), engine.freshness());
     let watermark = freshness.map(|freshness| freshness.watermark);
@@ -147,7 +150,7 @@ fn report(
     }
     if options.json {
         return common::print_json(&json!({
-            "totals": totals, "freshness": freshness, "set_aside": aside, "too_late_in_store": too_late,
+            "totals": totals, "seconds": took.as_secs_f64(), "freshness": freshness, "set_aside": aside, "too_late_in_store": too_late,
             "window": window, "zones": zones,
             "division": {
                 "kind": divided.as_str(), "zones": division.zones.len(), "inside": inside, "outside": outside,

@@ -53,7 +53,8 @@ pub use stats::{
 };
 pub use store::{Changes, Progress, Select, Span, SqliteStore, StationWindow, Store, StoreUrl, WindowRow, ZoneWindow};
 pub use usage::{
-    AtOdds, Imbalance, Limit, Motion, RunningOut, Usage, UsageSettings, imbalance, motion, newest_of_each, running_out,
+    AtOdds, Imbalance, Limit, Motion, MotionOverTime, NewestOfEach, RunningOut, Usage, UsageSettings, imbalance,
+    running_out,
 };
 pub use window::{Window, Windowing};
 pub use zone::{Circle, Division, ZoneKind, Zones};

@@ -56,7 +56,7 @@ pub trait Store: fmt::Debug + Send {
     /// been read: all of it or, after an error, nothing. `false`, and nothing is kept, if somebody else has gone on in the
     /// topic meanwhile. An error if the store keeps other windows.
     ///
-    /// Every station of a window must be among the stations, or in the store already.
+    /// Every station of a window is among the stations, or in the store already: else its windows are not found again.
     fn write(&mut self, changes: &Changes<'_>) -> Result<bool>;
 
     /// The newest window that ends at `until` or before; with `None` the newest of all.

@@ -561,7 +561,6 @@ mod tests {
     fn nothing_is_written_if_one_window_cannot_be() {
         let mut store = SqliteStore::in_memory().unwrap();
         let station = Station::of(&reading("16107", 0));
-        let unknown = StationCode::new("1").unwrap();
         let state = WindowState::default();
         let window = ten_minutes().windows_of(station.last_reported).next().unwrap();
         let row = |station_code| WindowRow { station_code, window, state: &state };
@@ -569,7 +568,12 @@ mod tests {
             let windowing = ten_minutes();
             store.write(&Changes { windowing, stations: &[&station], windows, too_late: &[], progress: None })
         };
-        assert!(write(&mut store, &[row(&station.code), row(&unknown)]).is_err());
+        store
+            .connection
+            .execute_batch("CREATE TRIGGER no BEFORE INSERT ON station_windows BEGIN SELECT RAISE(FAIL, 'no'); END")
+            .unwrap();
+        assert!(write(&mut store, &[row(&station.code)]).is_err());
+        store.connection.execute_batch("DROP TRIGGER no").unwrap();
         assert_eq!((store.stations().unwrap(), store.latest_window(None).unwrap()), (vec![], None));
         assert!(write(&mut store, &[row(&station.code)]).unwrap());
         assert_eq!(store.window_state(&station.code, window).unwrap(), Some(state));

@@ -28,7 +28,7 @@ CREATE TABLE stations (
 CREATE TABLE station_windows (
     window_start                  INTEGER NOT NULL,
     window_end                    INTEGER NOT NULL,
-    station_code                  TEXT NOT NULL REFERENCES stations (code),
+    station_code                  TEXT NOT NULL, -- one of stations; not checked again for each row
     samples                       BLOB NOT NULL, -- what each reading said, in order of time; see the crate's streaming/sample.rs
     readings                      INTEGER NOT NULL, -- different readings in the window
     revision                      INTEGER NOT NULL, -- of them, those that came late: each made the row another
