@@ -43,7 +43,7 @@ mod usage;
 mod window;
 mod zone;
 
-pub use consume::{StreamSettings, consume};
+pub use consume::{StreamSettings, TRANSACTION, consume};
 pub use engine::{ALLOWED_LATENESS, StreamingStatistics, Totals};
 pub use freshness::{Freshness, IDLENESS};
 pub use state::{Quantities, WindowState, WindowStatistics};
@@ -56,7 +56,8 @@ pub use store::{
     WindowRow, ZoneWindow,
 };
 pub use usage::{
-    AtOdds, Imbalance, Limit, Motion, RunningOut, Usage, UsageSettings, imbalance, motion, newest_of_each, running_out,
+    AtOdds, Imbalance, Limit, Motion, MotionOverTime, NewestOfEach, RunningOut, Usage, UsageSettings, imbalance,
+    running_out,
 };
 pub use window::{Window, Windowing};
 pub use zone::{Circle, Division, ZoneKind, Zones};

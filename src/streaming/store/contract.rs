@@ -25,6 +25,9 @@ pub(in crate::streaming) trait Home {
     /// What the view says of the zones, for other programs, by window, then by zone.
     fn zones_of_the_view(&self, kind: ZoneKind) -> Vec<ZoneWindow>;
 
+    /// Has the database itself refuse each new window of one station; of none any more.
+    fn refuse_windows_of(&self, code: Option<&str>);
+
     /// The messages in the table of what came too late.
     fn kept_aside(&self) -> Vec<String>;
 }
@@ -124,7 +127,7 @@ fn write(store: &mut dyn Store, windowing: Windowing, minute: i64, progress: Opt
     let mut one = WindowState::default();
     let reading = reading("16107", minute);
     let window = windowing.windows_of(reading.last_reported).next().unwrap();
-    one.update(window.start, &reading, false);
+    one.update(window.start.timestamp(), &reading, false);
     let (station, state) = (Station::of(&reading), one);
     let row = WindowRow { station_code: &station.code, window, state: &state };
     store.write(&Changes { windowing, stations: &[&station], windows: &[row], too_late: &[&reading], progress })
@@ -133,7 +136,7 @@ fn write(store: &mut dyn Store, windowing: Windowing, minute: i64, progress: Opt
 pub(super) fn nothing_is_written_if_one_window_cannot_be(home: &impl Home) {
     let mut store = home.open();
     let station = Station::of(&reading("16107", 0));
-    let unknown = StationCode::new("1").unwrap();
+    let refused = StationCode::new("1").unwrap();
     let state = WindowState::default();
     let window = ten_minutes().windows_of(station.last_reported).next().unwrap();
     let row = |station_code| WindowRow { station_code, window, state: &state };
@@ -148,14 +151,16 @@ pub(super) fn nothing_is_written_if_one_window_cannot_be(home: &impl Home) {
             progress: Some(&read),
         })
     };
-    let error = write(&mut *store, &[row(&unknown), row(&station.code)]).unwrap_err();
+    home.refuse_windows_of(Some("1"));
+    let error = write(&mut *store, &[row(&station.code), row(&refused)]).unwrap_err();
     assert_eq!((error.kind(), error.place()), (ErrorKind::Store, Some(&store.place())));
     assert_eq!((store.stations().unwrap(), store.latest_window(None).unwrap()), (vec![], None));
     assert_eq!((store.kept_aside().unwrap(), store.windowing().unwrap()), (0, None));
     assert!(store.positions("c/velib").unwrap().is_empty());
+    home.refuse_windows_of(None);
     assert!(write(&mut *store, &[row(&station.code)]).unwrap());
     assert_eq!(store.window_state(&station.code, window).unwrap(), Some(state));
-    assert_eq!(store.window_state(&unknown, window).unwrap(), None);
+    assert_eq!(store.window_state(&refused, window).unwrap(), None);
 }
 
 pub(super) fn other_windows_are_refused_and_change_nothing(home: &impl Home) {

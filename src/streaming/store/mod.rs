@@ -64,7 +64,7 @@ pub trait Store: fmt::Debug + Send {
     /// been read: all of it or, after an error, nothing. `false`, and nothing is kept, if somebody else has gone on in the
     /// topic meanwhile. An error if the store keeps other windows.
     ///
-    /// Every station of a window must be among the stations, or in the store already.
+    /// Every station of a window is among the stations, or in the store already: else its windows are not found again.
     fn write(&mut self, changes: &Changes<'_>) -> Result<bool>;
 
     /// The newest window that ends at `until` or before; with `None` the newest of all.
@@ -201,6 +201,20 @@ impl<'a> Select<'a> {
     pub fn since(self, from: DateTime<Utc>) -> Self {
         Self { from: Some(from), ..self }
     }
+}
+
+/// The starts of all windows from the first that is selected to the last, each looked up by the key of the windows; the
+/// same SQL for every database.
+fn starts(select: Select<'_>) -> String {
+    let from = select.from.map_or("TRUE".to_owned(), |from| format!("window_start >= {}", from.timestamp()));
+    let until = select.until.map_or("start IS NOT NULL".to_owned(), |until| format!("start < {}", until.timestamp()));
+    format!(
+        "WITH RECURSIVE starts (start) AS ( \
+             SELECT MIN(window_start) FROM station_windows WHERE {from} \
+             UNION ALL \
+             SELECT (SELECT MIN(window_start) FROM station_windows WHERE window_start > start) FROM starts WHERE {until} \
+         ) SELECT start FROM starts WHERE start IS NOT NULL"
+    )
 }
 
 /// The statistics of one station in one window.

@@ -22,7 +22,7 @@ use postgres::types::ToSql;
 use self::session::{Failed, Session, Tried};
 use self::write::Broken;
 use super::columns::{Columns, STATISTICS, statistics};
-use super::{Changes, Kept, Progress, Select, StationWindow, Store};
+use super::{Changes, Kept, Progress, Select, StationWindow, Store, starts};
 use crate::error::{Place, Result};
 use crate::station::StationCode;
 use crate::streaming::state::WindowState;
@@ -224,9 +224,14 @@ impl Store for PostgresStore {
     }
 
     fn visit_station_windows(&mut self, select: Select<'_>, visit: &mut dyn FnMut(StationWindow)) -> Result<()> {
+        // A station's rows stand in as many places as there are windows: the key leads to each.
+        let starts = match select.of {
+            Some(_) => format!("window_start IN ({})", starts(select)),
+            None => "TRUE".to_owned(),
+        };
         let sql = format!(
             "SELECT station_code, name, commune, arrondissement, lat, lon, window_start, window_end, {} \
-             FROM station_statistics WHERE TRUE",
+             FROM station_statistics WHERE {starts}",
             STATISTICS.join(", ")
         );
         self.visit_rows(&sql, "station_code", select, "window_start, station_code", |row| {

@@ -27,7 +27,7 @@ CREATE TABLE stations (
 CREATE TABLE station_windows (
     window_start                  BIGINT NOT NULL,
     window_end                    BIGINT NOT NULL,
-    station_code                  TEXT COLLATE "C" NOT NULL REFERENCES stations (code),
+    station_code                  TEXT COLLATE "C" NOT NULL, -- one of stations; not checked again for each row
     samples                       BYTEA NOT NULL, -- what each reading said, in order of time; see the crate's streaming/sample.rs
     readings                      BIGINT NOT NULL, -- different readings in the window
     revision                      BIGINT NOT NULL, -- of them, those that came late: each made the row another

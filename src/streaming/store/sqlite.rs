@@ -12,7 +12,7 @@ use rusqlite::types::{ToSqlOutput, Type, Value};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params, params_from_iter};
 
 use super::columns::{Columns, Number, STATISTICS, numbers, statistics};
-use super::{Changes, Kept, Progress, Select, Span, StationWindow, Store, WindowRow};
+use super::{Changes, Kept, Progress, Select, Span, StationWindow, Store, WindowRow, starts};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::station::StationCode;
 use crate::streaming::state::WindowState;
@@ -161,9 +161,14 @@ impl Store for SqliteStore {
     }
 
     fn visit_station_windows(&mut self, select: Select<'_>, visit: &mut dyn FnMut(StationWindow)) -> Result<()> {
+        // A station's rows stand in as many places as there are windows: the key leads to each.
+        let starts = match select.of {
+            Some(_) => format!("window_start IN ({})", starts(select)),
+            None => "TRUE".to_owned(),
+        };
         let sql = format!(
             "SELECT station_code, name, commune, arrondissement, lat, lon, window_start, window_end, {} \
-             FROM station_statistics WHERE TRUE",
+             FROM station_statistics WHERE {starts}",
             STATISTICS.join(", ")
         );
         self.visit_rows(&sql, "station_code", select, "window_start, station_code", |row| {
@@ -195,6 +200,8 @@ fn prepare(path: &Path, connection: &mut Connection) -> Result<()> {
     connection.pragma_update(None, "synchronous", "FULL").map_err(sql)?;
     // 40 MB of log before it is moved into the file, not 4: half the time where a flush touches every station.
     connection.pragma_update(None, "wal_autocheckpoint", 10_000).map_err(sql)?;
+    // 32 MB of pages in memory, in KiB: the windows that are still changing are not read again.
+    connection.pragma_update(None, "cache_size", -32_768).map_err(sql)?;
     let version = |connection: &Connection| {
         let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0));
         version.map(|version| version as usize).map_err(sql)
@@ -439,6 +446,19 @@ mod tests {
             let store = SqliteStore::open(self.path()).unwrap();
             store.visit_rows(&sql, "zone", Select::ALL, "window_start, zone", read).unwrap();
             rows
+        }
+
+        fn refuse_windows_of(&self, code: Option<&str>) {
+            let trigger = code.map_or_else(
+                || "DROP TRIGGER no".to_owned(),
+                |code| {
+                    format!(
+                        "CREATE TRIGGER no BEFORE INSERT ON station_windows WHEN NEW.station_code = '{code}' \
+                         BEGIN SELECT RAISE(FAIL, 'no'); END"
+                    )
+                },
+            );
+            Connection::open(self.path()).unwrap().execute_batch(&trigger).unwrap();
         }
 
         fn kept_aside(&self) -> Vec<String> {

@@ -98,6 +98,14 @@ impl Home for Schema {
         rows
     }
 
+    fn refuse_windows_of(&self, code: Option<&str>) {
+        let change = code.map_or_else(
+            || "DROP CONSTRAINT no".to_owned(),
+            |code| format!("ADD CONSTRAINT no CHECK (station_code <> '{code}') NOT VALID"),
+        );
+        self.admin().batch_execute(&format!("ALTER TABLE station_windows {change}")).unwrap();
+    }
+
     fn kept_aside(&self) -> Vec<String> {
         let rows = self.admin().query("SELECT reading FROM too_late ORDER BY 1", &[]).unwrap();
         rows.iter().map(|row| row.get(0)).collect()
