@@ -95,9 +95,8 @@ impl PostgresStore {
         }
         let sql = format!("{sql} {filters} ORDER BY {order}");
         self.read(|session| {
-            let statement = session.prepare(&sql)?;
-            // One row after the other, as they come.
-            let mut rows = session.client.query_raw(&statement, values.iter().copied())?;
+            // Not kept, because its text holds times. One row after the other, as they come.
+            let mut rows = session.client.query_raw(&sql, values.iter().copied())?;
             let mut shown = false;
             loop {
                 let row = match rows.next() {

@@ -19,7 +19,7 @@ CREATE TABLE stations (
     last_reported_ms BIGINT NOT NULL,   -- event time of the newest reading
     fetched_at_ms    BIGINT NOT NULL,   -- and when it was fetched
     clock_ms         BIGINT NOT NULL    -- the newest event time, none later than its arrival: windows until then are closed
-);
+) WITH (fillfactor = 50);               -- room on each page, because every reading of a station changes its row
 
 -- One row for each station and window. There is no index by station, which would cost each transaction a page of every
 -- station. For one station's rows go from window to window, as the index of the key does: see the crate's
@@ -101,7 +101,7 @@ FROM station_windows AS w JOIN stations AS s ON s.code = w.station_code;
 -- Per zone and window: means weighted by the stations' capacities; minima, maxima and counts over all readings; rates and
 -- turnovers are sums, those of the occupancy means by capacity.
 CREATE VIEW zone_statistics AS
-WITH placed (kind, zone, code) AS (
+WITH placed (kind, zone, code) AS NOT MATERIALIZED (
     SELECT 'commune', commune, code FROM stations WHERE commune IS NOT NULL
     UNION ALL
     SELECT 'arrondissement', arrondissement, code FROM stations WHERE arrondissement IS NOT NULL

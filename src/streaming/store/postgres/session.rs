@@ -18,6 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long between two attempts at that.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// So that the server ends the transaction of a program whose machine is gone, and what it has locked, within minutes.
+const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '5min'; SET tcp_keepalives_idle = 60; \
+                        SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6";
+
 /// A connection, and what was prepared on it.
 pub(super) struct Session {
     pub(super) client: Client,
@@ -105,7 +109,8 @@ impl Session {
 }
 
 fn connect(url: &PostgresUrl) -> std::result::Result<Session, postgres::Error> {
-    let client = url.config()?.connect(NoTls)?;
+    let mut client = url.config()?.connect(NoTls)?;
+    client.batch_execute(SETTINGS)?;
     Ok(Session { client, statements: HashMap::new(), can_write: false })
 }
 

@@ -11,6 +11,10 @@ use crate::error::Error;
 /// How long to wait for a server that does not answer, unless the address says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// After how long a silent server is asked whether it is still there, how long each answer may take, and how often it is asked.
+/// The system's own two hours would let the program wait as long.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(10), 6);
+
 /// What may be asked of the encryption of a connection. There is none, so nothing that insists on it.
 const POSSIBLE_SSL_MODES: [&str; 2] = ["disable", "prefer"];
 
@@ -40,6 +44,8 @@ impl PostgresUrl {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
+        let (idle, interval, retries) = KEEPALIVE;
+        config.keepalives_idle(idle).keepalives_interval(interval).keepalives_retries(retries);
         if config.get_application_name().is_none() {
             config.application_name("velib");
         }
