@@ -20,6 +20,7 @@ use clap::Parser;
 use common::{KafkaOptions, Progress, SourceOptions, figure};
 use serde_json::json;
 use velib::ingest::SetAsideFile;
+use velib::kafka::{Retention, TopicSettings, ensure_topic};
 use velib::report::{Figure, MapStation, OccupancyMap, Zone, ZoneOccupancy};
 use velib::streaming::{
     Limit, Select, StationWindow, StoreUrl, StreamSettings, StreamingStatistics, Usage, UsageSettings, Window,
@@ -62,6 +63,9 @@ struct Options {
     /// Write at the latest after so many readings, in one transaction
     #[arg(long, value_name = "READINGS", default_value_t = velib::streaming::TRANSACTION)]
     transaction: usize,
+    /// Publish each window that changed to this topic too, in Kafka transactions
+    #[arg(long, value_name = "TOPIC", requires = "brokers")]
+    results: Option<String>,
     /// Draw the map and the zones of the last window into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -103,7 +107,12 @@ fn main() -> ExitCode {
             group: format!("part2-stream {}", place(&url)),
             until_end: options.until_end,
             transaction: options.transaction,
+            results: options.results.clone(),
         };
+        if let Some(results) = &options.results {
+            let compacted = TopicSettings { retention: Retention::LastOfEachKey, ..TopicSettings::named(results) };
+            ensure_topic(&broker, &compacted)?;
+        }
         let mut progress = Progress::new();
         let began = Instant::now();
         consume(broker.handle(), &settings, &mut engine, &mut aside, &mut |engine| {

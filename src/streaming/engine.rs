@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::freshness::Freshness;
 use super::state::WindowState;
 use super::station::Station;
-use super::store::{Changes, Progress, Store, WindowRow};
+use super::store::{Changes, Progress, StationWindow, Store, WindowRow};
 use super::window::Windowing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::station::{StationCode, StationStatus};
@@ -186,6 +186,22 @@ impl StreamingStatistics {
             tracked.forget(windowing, self.lateness);
         }
         Ok(Some(written))
+    }
+
+    /// The windows that changed since the last flush, by start, then by station code.
+    pub(super) fn changed_windows(&self) -> Vec<StationWindow> {
+        let changed = self.stations.values().filter(|tracked| tracked.changed);
+        let mut windows: Vec<StationWindow> = changed
+            .flat_map(|tracked| {
+                let held = tracked.windows.iter().filter(|(_, held)| held.changed);
+                held.map(|(&start, held)| {
+                    let window = self.windowing.starting_at_second(start);
+                    StationWindow::of(&tracked.station, window, held.state.statistics(window))
+                })
+            })
+            .collect();
+        windows.sort_unstable_by(|a, b| (a.window, &a.station_code).cmp(&(b.window, &b.station_code)));
+        windows
     }
 
     /// How far the network has come, as far as this engine has heard: after the last flush also what the store says.

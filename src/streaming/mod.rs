@@ -34,6 +34,7 @@
 mod consume;
 mod engine;
 mod freshness;
+mod results;
 mod sample;
 mod state;
 mod station;
