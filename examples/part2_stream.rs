@@ -5,6 +5,7 @@
 //! cargo run --example part2_stream -- --source history.parquet        a recording
 //! cargo run --example part2_stream -- --brokers 127.0.0.1:9092        a real Kafka, until stopped
 //! cargo run --example part2_stream -- --zone near:48.8530,2.3499,2km  the stations around one place
+//! cargo run --example part2_stream -- --serve 8080                    a live page at http://127.0.0.1:8080
 //! ```
 
 #![allow(clippy::print_stderr, reason = "an example talks to its user")]
@@ -18,11 +19,12 @@ use std::time::Duration;
 use clap::Parser;
 use common::{KafkaOptions, Progress, SourceOptions, figure};
 use serde_json::json;
-use velib::Result;
 use velib::ingest::SetAsideFile;
 use velib::kafka::Consumer;
 use velib::report::{Figure, MapStation, OccupancyMap, Zone, ZoneOccupancy};
+use velib::serve::{ServeAddress, ServeSettings, Server};
 use velib::streaming::{Select, StationWindow, StoreUrl, StreamingStatistics, Tumbling, Window, ZoneWindow, Zones};
+use velib::{Error, Result};
 
 /// The most zones that are printed: a fine grid has thousands.
 const MOST_ZONES: usize = 100;
@@ -50,6 +52,9 @@ struct Options {
     /// Draw the map and the zones of the last window into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Show a live page at this address, and go on after the end until stopped; a port alone is for this computer only
+    #[arg(long, value_name = "[HOST:]PORT")]
+    serve: Option<ServeAddress>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -67,6 +72,7 @@ fn main() -> ExitCode {
             None => StoreUrl::Sqlite(common::scratch_file("part2.sqlite")?),
         };
         let mut engine = StreamingStatistics::new(tumbling, url.open()?)?;
+        let server = options.serve.map(|address| show(address, &url, &zones)).transpose()?;
         let broker = options.kafka.open()?;
         let mut described = broker.describe();
         let mut feeder = None;
@@ -78,6 +84,9 @@ fn main() -> ExitCode {
         }
         common::headline(options.json, format_args!("Kafka:  {}", broker.describe()))?;
         common::headline(options.json, format_args!("Store:  {url}, windows of {tumbling}"))?;
+        if let Some(server) = &server {
+            common::headline(options.json, format_args!("Page:   {}", server.url()))?;
+        }
 
         let mut aside = SetAsideFile::new(format!("{}.set-aside.jsonl", options.kafka.topic));
         // A group of the store's own: another store begins at the beginning.
@@ -101,8 +110,19 @@ fn main() -> ExitCode {
         if let Some(feeder) = feeder {
             feeder.join()?;
         }
-        report(&options, &mut engine, &zones, &described, aside.kept())
+        report(&options, &mut engine, &zones, &described, aside.kept())?;
+        server.map_or(Ok(()), Server::wait)
     })
+}
+
+/// The live page, which reads the store by a connection of its own.
+fn show(address: ServeAddress, url: &StoreUrl, zones: &Zones) -> Result<Server> {
+    if matches!(url, StoreUrl::Sqlite(path) if path == Path::new(":memory:")) {
+        return Err(
+            Error::usage("--serve", "a store in memory cannot be read by the page").way_out("give --store sqlite:FILE")
+        );
+    }
+    Server::start(address, url.open()?, zones.clone(), ServeSettings::default())
 }
 
 /// What the store holds of the newest window that nothing can change any more.
