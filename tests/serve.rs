@@ -28,7 +28,7 @@ impl Serving {
         let mut child = start(command(folder, "part2_stream", &[serve, options].concat()));
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first: Vec<String> = lines.by_ref().take(4).map(Result::unwrap).collect();
-        let address = first[3].strip_prefix("Page:   http://").unwrap_or_else(|| panic!("{first:?}")).to_owned();
+        let address = first[3].strip_prefix("Page:   http://").unwrap().to_owned();
         Self { child, lines, address }
     }
 

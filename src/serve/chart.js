@@ -9,7 +9,7 @@ const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [400, 190, 30, 6, 10, 22];
 const LONGEST_GAP = 70 * 60e3;
 
 export function chart(day) {
-  const [from, until] = [Date.parse(day.from), Date.parse(day.until)];
+  const from = Date.parse(day.from), until = Math.max(Date.parse(day.until), ...day.windows.map((w) => Date.parse(w.end)));
   const points = day.windows.map((w) => ({
     from: Date.parse(w.start), end: Date.parse(w.end), docks: w.docks.mean, mechanical: w.mechanical.mean, ebike: w.ebike.mean,
   }));

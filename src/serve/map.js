@@ -25,7 +25,7 @@ export function draw(parent, kind, attributes = {}) {
 export class StationMap {
   // `label` says a station in words, `open` is called with the code of one that was chosen, `point` with one that is looked at.
   constructor(svg, { label, open, point }) {
-    Object.assign(this, { svg, label, open, point, dots: new Map(), zoom: 1, current: null, chosen: null });
+    Object.assign(this, { svg, label, open, point, dots: new Map(), zoom: 1, current: null, chosen: null, lit: null });
     this.kilometres = document.createElement("span");
     this.kilometres.className = "kilometres";
     this.distance = document.createElement("span");
@@ -34,6 +34,7 @@ export class StationMap {
     this.focusRing = draw(svg, "circle", { class: "ring focus" });
     svg.addEventListener("keydown", (event) => this.key(event));
     svg.addEventListener("focusin", (event) => this.focused(event.target));
+    svg.addEventListener("focusout", () => this.point(null));
     svg.addEventListener("pointermove", (event) => this.moved(event));
     svg.addEventListener("pointerdown", (event) => { this.from = { x: event.clientX, y: event.clientY, moved: false, box: { ...this.box } }; });
     svg.addEventListener("pointerleave", () => this.point(null));
@@ -91,6 +92,7 @@ export class StationMap {
     set("cx", dot.x.toFixed(2));
     set("cy", dot.y.toFixed(2));
     set("class", station.state === "open" && station.occupancy === null ? "unknown" : station.state);
+    dot.circle.classList.toggle("aside", this.isAside(dot));
     set("fill", station.state === "open" && station.occupancy !== null ? colour(station.occupancy) : "none");
     set("aria-label", this.label(station));
   }
@@ -100,8 +102,9 @@ export class StationMap {
     const near = [...this.dots.values()].filter((dot) => Math.abs(dot.x) < 700 && Math.abs(dot.y) < 700);
     const span = (values) => [Math.min(...values), Math.max(...values)];
     const [[left, right], [top, bottom]] = near.length ? [span(near.map((d) => d.x)), span(near.map((d) => d.y))] : [[-1, 1], [-1, 1]];
-    const margin = Math.max(right - left, bottom - top, 4) * 0.03;
-    this.whole = { x: left - margin, y: top - margin, w: right - left + 2 * margin, h: bottom - top + 2 * margin };
+    // A kilometre at least, though all stations stand in one place.
+    const [w, h] = [right - left, bottom - top].map((length) => Math.max(length * 1.06, 10));
+    this.whole = { x: (left + right - w) / 2, y: (top + bottom - h) / 2, w, h };
     if (this.zoom === 1) this.box = { ...this.whole };
     this.size();
   }
@@ -119,7 +122,7 @@ export class StationMap {
     this.ring(this.chosenRing, this.chosen);
     this.ring(this.focusRing, this.current);
     // A scale: the longest round distance of at most 90 pixels. A thousandth of a degree is 111.2 m.
-    const metres = [10000, 5000, 2000, 1000, 500, 200, 100].find((length) => (length / 111.2) * this.pixels <= 90) ?? 50;
+    const metres = [10000, 5000, 2000, 1000, 500, 200, 100].find((length) => (length / 111.2) * this.pixels <= 90) ?? 20;
     this.kilometres.style.width = `${(metres / 111.2) * this.pixels}px`;
     this.distance.textContent = metres < 1000 ? `${metres} m` : `${metres / 1000} km`;
   }
@@ -143,9 +146,14 @@ export class StationMap {
     if (this.dots.has(code)) { this.roveTo(code); this.reveal(this.dots.get(code)); }
   }
 
+  // One zone alone stands out, or with `null` all do.
   only(zone) {
-    for (const dot of this.dots.values()) dot.circle.classList.toggle("aside", zone !== null && dot.zone !== zone);
+    if (zone === this.lit) return;
+    this.lit = zone;
+    for (const dot of this.dots.values()) dot.circle.classList.toggle("aside", this.isAside(dot));
   }
+
+  isAside(dot) { return this.lit !== null && dot.zone !== this.lit; }
 
   focus(code) { this.dots.get(code ?? this.current)?.circle.focus(); }
 

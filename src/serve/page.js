@@ -3,7 +3,7 @@
 
 import { StationMap, colour, scale } from "/map.js";
 import { chart, table } from "/chart.js";
-import { clock, count, date, dateAndYear, element, hour, moment, percent, span, total } from "/words.js";
+import { clock, count, date, dateAndYear, element, hour, many, moment, percent, span, total } from "/words.js";
 
 const $ = (id) => document.getElementById(id);
 const state = { view: null, received: 0, connected: null, stations: new Map(), code: null, asked: 0, sort: ["expected", -1], all: false, told: "" };
@@ -61,7 +61,7 @@ function tellAges() {
 function showTotals(network) {
   const entry = (name, value, more = "") => element("div", {}, element("dt", {}, name), element("dd", {}, value, " ", element("small", {}, more)));
   const { all, open, closed, silent } = network.stations;
-  const not = [[closed, "closed"], [silent, "silent"]].filter(([many]) => many).map(([many, what]) => `${total(many)} ${what}`).join(", ");
+  const not = [[closed, "closed"], [silent, "silent"]].filter(([those]) => those).map(([those, what]) => `${total(those)} ${what}`).join(", ");
   $("totals").replaceChildren(
     entry("Stations open", total(open), all ? `of ${total(all)}${not ? ` (${not})` : ""}` : ""),
     entry("Mechanical bikes", total(network.mechanical)),
@@ -73,16 +73,16 @@ function showTotals(network) {
 function showLegend(stations) {
   const bar = element("span", { class: "scale" });
   bar.style.background = scale();
-  const many = (kind) => stations.filter((s) => s.state === kind).length;
+  const those = (kind) => stations.filter((s) => s.state === kind).length;
   const unplaced = stations.filter((s) => s.lat === null).length;
-  const unknown = many("closed") + stations.filter((s) => s.state === "open" && s.occupancy === null).length;
+  const unknown = those("closed") + stations.filter((s) => s.state === "open" && s.occupancy === null).length;
   if (!stations.length) return $("legend").replaceChildren("No readings yet: stations appear here as they report.");
   $("legend").replaceChildren(
     element("span", {}, "no bike", bar, "full of bikes"),
     element("span", {}, map.kilometres, map.distance),
     element("span", {}, element("i", { class: "size" }), "larger: more docks"),
     ...(unknown ? [element("span", {}, element("i", {}), `closed or unknown (${total(unknown)})`)] : []),
-    ...(many("silent") ? [element("span", {}, element("i", { class: "silent" }), `silent (${total(many("silent"))})`)] : []),
+    ...(those("silent") ? [element("span", {}, element("i", { class: "silent" }), `silent (${total(those("silent"))})`)] : []),
     ...(unplaced ? [element("span", {}, `${total(unplaced)} without a place: find them by name`)] : []));
 }
 
@@ -118,17 +118,16 @@ function showZones({ zones, kind, outside, unknown }) {
     const row = element("tr", {}, element("th", { scope: "row" }, zone.zone, element("span", { class: "narrow" }, `${fresh} fresh`)),
       element("td", { class: "optional" }, fresh),
       element("td", {}, total(zone.mechanical)), element("td", {}, total(zone.ebike)), element("td", { class: "optional" }, total(zone.docks)), element("td", {}, bar));
-    row.addEventListener("pointerenter", () => map.only(zone.zone));
-    row.addEventListener("pointerleave", () => map.only(null));
+    row.dataset.zone = zone.zone;
     return row;
   });
   const focused = document.activeElement?.closest?.("[data-by]")?.dataset.by;
   $("zones").replaceChildren(element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows));
   if (focused) $("zones").querySelector(`[data-by="${focused}"] button`)?.focus({ preventScroll: true });
-  const parts = [`${total(zones.length)} zones, by ${kind}; fresh are the stations heard of within ${span(state.view.network.silent_after_seconds)}.`];
+  const parts = [`${many(zones.length, "zone")}, by ${kind}; fresh are the stations heard of within ${span(state.view.network.silent_after_seconds)}.`];
   if (state.all && zones.length > MOST_ZONES) parts.push(`The first ${MOST_ZONES} are shown; /api/zones has all.`);
-  if (outside) parts.push(`${total(outside)} stations stand outside of all zones.`);
-  if (unknown) parts.push(`Of ${total(unknown)} stations the zone is not known.`);
+  if (outside) parts.push(`Outside of all zones: ${many(outside, "station")}.`);
+  if (unknown) parts.push(`Of ${many(unknown, "station")} the zone is not known.`);
   $("all-zones").hidden = zones.length <= FEW_ZONES;
   $("all-zones").textContent = state.all ? `Show ${FEW_ZONES} zones` : `Show all ${total(zones.length)} zones`;
   $("zones-note").textContent = zones.length ? parts.join(" ") : "No readings yet.";
@@ -184,7 +183,7 @@ function fillStation(s, day, problem) {
   else if (!day.windows.length) children.push(element("p", { class: "note" }, `No reading since ${moment(day.from)}.`));
   else {
     const wasOpen = $("station").querySelector("details")?.open ?? false;
-    const details = element("details", {}, element("summary", {}, `The same as a table (${total(day.windows.length)} windows)`), element("div", { class: "wide" }, table(day)));
+    const details = element("details", {}, element("summary", {}, `The same as a table (${many(day.windows.length, "window")})`), element("div", { class: "wide" }, table(day)));
     details.open = wasOpen;
     children.push(element("div", { id: "chart" }, chart(day)),
       element("p", { class: "note" }, "Bikes as areas, free docks as a line, the capacity dashed."), details);
@@ -248,6 +247,9 @@ for (const button of document.querySelectorAll("[data-zoom]")) {
   button.addEventListener("click", () => (button.dataset.zoom === "all" ? map.all() : map.zoomBy(button.dataset.zoom === "in" ? 1.6 : 1 / 1.6)));
 }
 
+// The zone that is pointed at stands out on the map. The rows are made anew now and then, the table is not.
+$("zones").addEventListener("pointerover", (event) => map.only(event.target.closest("tr")?.dataset.zone ?? null));
+$("zones").addEventListener("pointerleave", () => map.only(null));
 $("all-zones").addEventListener("click", () => {
   state.all = !state.all;
   showZones(state.view);

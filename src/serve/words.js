@@ -18,6 +18,8 @@ export const count = (value) => (value === null ? "–" : tenths.format(value));
 export const total = (value) => (value === null ? "–" : whole.format(value));
 export const percent = (share) => (share === null ? "unknown" : `${whole.format(share * 100)} %`);
 
+export const many = (count, what) => `${whole.format(count)} ${what}${count === 1 ? "" : "s"}`;
+
 export function span(seconds) {
   const s = Math.max(Math.round(seconds), 0);
   if (s < 90) return `${s} s`;
