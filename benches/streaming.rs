@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use velib::StationStatus;
-use velib::streaming::{SqliteStore, StreamingStatistics, Tumbling};
+use velib::streaming::{SqliteStore, StreamingStatistics, Windowing};
 
 /// Readings between two flushes in the whole run.
 const BATCH: usize = 10_000;
@@ -49,9 +49,9 @@ fn flush(c: &mut Criterion) {
 }
 
 fn engine() -> StreamingStatistics {
-    let tumbling = Tumbling::new(Duration::from_secs(600)).expect("a window's length");
+    let ten_minutes = Windowing::tumbling(Duration::from_secs(600)).expect("a window's length");
     let store = SqliteStore::in_memory().expect("a store in memory");
-    StreamingStatistics::new(tumbling, Box::new(store)).expect("an engine on an empty store")
+    StreamingStatistics::new(ten_minutes, Box::new(store)).expect("an engine on an empty store")
 }
 
 /// The engine when it has taken in `readings`.

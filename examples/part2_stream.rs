@@ -4,6 +4,7 @@
 //! cargo run --example part2_stream                                    the simulated network, an embedded broker
 //! cargo run --example part2_stream -- --source history.parquet        a recording
 //! cargo run --example part2_stream -- --brokers 127.0.0.1:9092        a real Kafka, until stopped
+//! cargo run --example part2_stream -- --window 1h --slide 10m         windows that overlap
 //! cargo run --example part2_stream -- --zone near:48.8530,2.3499,2km  the stations around one place
 //! cargo run --example part2_stream -- --serve 8080                    a live page at http://127.0.0.1:8080
 //! ```
@@ -20,14 +21,19 @@ use clap::Parser;
 use common::{KafkaOptions, Progress, SourceOptions, figure};
 use serde_json::json;
 use velib::ingest::SetAsideFile;
-use velib::kafka::Consumer;
 use velib::report::{Figure, MapStation, OccupancyMap, Zone, ZoneOccupancy};
 use velib::serve::{ServeAddress, ServeSettings, Server};
-use velib::streaming::{Select, StationWindow, StoreUrl, StreamingStatistics, Tumbling, Window, ZoneWindow, Zones};
-use velib::{Error, Result};
+use velib::streaming::{
+    Limit, Select, StationWindow, StoreUrl, StreamSettings, StreamingStatistics, Usage, UsageSettings, Window,
+    Windowing, ZoneWindow, Zones, consume,
+};
+use velib::{Error, Result, StationCode};
 
 /// The most zones that are printed: a fine grid has thousands.
 const MOST_ZONES: usize = 100;
+
+/// The most stations of a kind that are told of.
+const MOST_TOLD: usize = 5;
 
 /// Averages per station and zone from Kafka, by event time
 #[derive(Parser)]
@@ -40,6 +46,12 @@ struct Options {
     /// Length of a window of event time
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = common::duration)]
     window: Duration,
+    /// How long after one window the next begins, if they are to overlap [default: the window's length]
+    #[arg(long, value_name = "DURATION", value_parser = common::duration)]
+    slide: Option<Duration>,
+    /// How far behind its station's newest reading another may come; what is later is kept aside in the store
+    #[arg(long, value_name = "DURATION", default_value = "90m", value_parser = common::duration)]
+    lateness: Duration,
     /// How the network is divided: commune, arrondissement, grid:500m, near:LAT,LON,800m, or geojson:FILE
     #[arg(long, value_name = "ZONES", default_value = "commune")]
     zone: String,
@@ -63,7 +75,8 @@ struct Options {
 fn main() -> ExitCode {
     common::run(|options: Options| {
         options.source.refuse_beside_brokers(&options.kafka)?;
-        let (tumbling, zones) = (Tumbling::new(options.window)?, Zones::open(&options.zone)?);
+        let windowing = Windowing::sliding(options.window, options.slide.unwrap_or(options.window))?;
+        let zones = Zones::open(&options.zone)?;
         let url = match &options.store {
             Some(url) => url.clone(),
             None if options.kafka.brokers.is_some() => {
@@ -71,7 +84,8 @@ fn main() -> ExitCode {
             }
             None => StoreUrl::Sqlite(common::scratch_file("part2.sqlite")?),
         };
-        let mut engine = StreamingStatistics::new(tumbling, url.open()?)?;
+        let engine = StreamingStatistics::new(windowing, url.open()?)?;
+        let mut engine = engine.with_allowed_lateness(options.lateness);
         let server = options.serve.map(|address| show(address, &url, &zones)).transpose()?;
         let broker = options.kafka.open()?;
         let mut described = broker.describe();
@@ -83,28 +97,25 @@ fn main() -> ExitCode {
             feeder = Some(broker.feed(&options.kafka.topic, source)?);
         }
         common::headline(options.json, format_args!("Kafka:  {}", broker.describe()))?;
-        common::headline(options.json, format_args!("Store:  {url}, windows of {tumbling}"))?;
+        common::headline(options.json, format_args!("Store:  {url}, windows of {windowing}"))?;
         if let Some(server) = &server {
             common::headline(options.json, format_args!("Page:   {}", server.url()))?;
         }
 
         let mut aside = SetAsideFile::new(format!("{}.set-aside.jsonl", options.kafka.topic));
-        // A group of the store's own: another store begins at the beginning.
-        let mut consumer =
-            Consumer::new(broker.handle(), &options.kafka.topic, &format!("part2-stream {}", place(&url)))?;
+        let settings = StreamSettings {
+            topic: options.kafka.topic.clone(),
+            // A group of the store's own: another store begins at the beginning.
+            group: format!("part2-stream {}", place(&url)),
+            until_end: options.until_end,
+        };
         let mut progress = Progress::new();
-        consumer.each_batch(5_000, options.until_end, |batch| {
-            for reading in &batch.readings {
-                engine.update(reading)?;
-            }
-            aside.keep(&batch.set_aside)?;
-            engine.flush()?;
+        consume(broker.handle(), &settings, &mut engine, &mut aside, &mut |engine| {
             progress.show(|| {
                 let newest =
                     engine.newest().map_or_else(String::new, |time| time.format(" up to %F %T UTC").to_string());
                 format!("{} readings{newest}", engine.totals().readings)
             });
-            Ok(())
         })?;
         drop(progress);
         if let Some(feeder) = feeder {
@@ -133,11 +144,14 @@ fn report(
     source: &str,
     aside: u64,
 ) -> Result<()> {
-    let (totals, watermark) = (engine.totals(), engine.watermark());
+    let (totals, freshness) = (engine.totals(), engine.freshness());
+    let watermark = freshness.map(|freshness| freshness.watermark);
     let window = match engine.store().latest_window(watermark)? {
         None => engine.store().latest_window(None)?,
-        closed => closed,
+        complete => complete,
     };
+    let too_late = engine.store().kept_aside()?;
+    let usage = window.map(|window| Usage::at(engine.store(), window.end, UsageSettings::default())).transpose()?;
     let at = |window: Window| Select::at(window.start);
     let zones = window.map_or_else(|| Ok(vec![]), |window| engine.store().zone_windows(divided, at(window)))?;
     let stations = window.map_or_else(|| Ok(vec![]), |window| engine.store().station_windows(at(window)))?;
@@ -148,43 +162,60 @@ fn report(
         draw(options, window, &stations, &zones, divided, source)?;
     }
     if options.json {
-        let (watermark, kept_aside) = (watermark, aside);
         return common::print_json(&json!({
-            "totals": totals, "watermark": watermark, "set_aside": kept_aside, "window": window, "zones": zones,
+            "totals": totals, "freshness": freshness, "set_aside": aside, "too_late_in_store": too_late,
+            "window": window, "zones": zones,
             "division": {
                 "kind": divided.as_str(), "zones": division.zones.len(), "inside": inside, "outside": outside,
                 "unknown": unknown,
             },
-            "stations": stations,
+            "stations": stations, "usage": usage,
         }));
     }
     common::print(format_args!(
         "\n{} readings ({} repeated, {} late, {} of closed stations, {aside} set aside)",
         totals.readings, totals.repeated, totals.late, totals.closed
     ))?;
+    if too_late > 0 {
+        common::print(format_args!(
+            "{too_late} more came later than --lateness {} and are kept in the store's table too_late",
+            common::in_words(options.lateness)
+        ))?;
+    }
+    if let Some(fresh) = freshness {
+        common::print(format_args!(
+            "newest reading {} UTC, complete up to {}; the feed is {} behind; {} stations, {} more are idle",
+            fresh.newest.format("%F %T"),
+            fresh.watermark.format("%T"),
+            common::seconds(fresh.feed_lag_seconds),
+            fresh.active,
+            fresh.idle
+        ))?;
+    }
     let Some(window) = window else { return common::print("no window yet") };
     common::print(format_args!(
         "The newest complete window, {} to {} UTC: means, weighted by capacity in the zones",
         window.start.format("%F %H:%M"),
         window.end.format("%H:%M")
     ))?;
-    let header = ["zone", "mechanical", "electric", "free docks", "occupancy", "fresh", "expected", "readings"];
+    let header = ["zone", "mechanical", "electric", "free docks", "occupancy", "full", "fresh", "expected", "readings"];
     let mut largest: Vec<&ZoneWindow> = zones.iter().collect();
     largest.sort_by_key(|zone| std::cmp::Reverse(zone.expected));
     largest.truncate(MOST_ZONES);
     largest.sort_by(|a, b| a.zone.cmp(&b.zone));
     let left_out = zones.len() - largest.len();
     let rows = largest.into_iter().map(|zone| {
-        let q = &zone.quantities;
+        let (said, q) = (&zone.statistics, &zone.statistics.quantities);
         [
             zone.zone.clone(),
             figure(q.mechanical.mean, 2),
             figure(q.ebike.mean, 2),
             figure(q.docks.mean, 2),
             figure(q.occupancy.mean, 3),
+            figure(said.full, 3),
             zone.stations.to_string(),
             zone.expected.to_string(),
-            zone.readings.to_string(),
+            said.readings.to_string(),
         ]
     });
     common::print(common::table(header, &[], rows))?;
@@ -199,7 +230,7 @@ fn report(
     ))?;
     let header = ["station", "name", "mechanical", "electric", "free docks", "min", "max", "readings"];
     let rows = stations.iter().take(10).map(|station| {
-        let q = &station.quantities;
+        let q = &station.statistics.quantities;
         [
             station.station_code.to_string(),
             station.name.clone().unwrap_or_default(),
@@ -208,11 +239,59 @@ fn report(
             figure(q.docks.mean, 2),
             figure(q.docks.min, 0),
             figure(q.docks.max, 0),
-            station.readings.to_string(),
+            station.statistics.readings.to_string(),
         ]
     });
     common::print(common::table(header, &[1], rows))?;
-    common::print(format_args!("… {} stations in this window; all windows are in the store", stations.len()))
+    common::print(format_args!("… {} stations in this window; all windows are in the store", stations.len()))?;
+    usage.map_or(Ok(()), |usage| print_usage(&usage))
+}
+
+/// What the windows say about the use of the network; how it is computed is said in the library's `streaming::Usage`.
+fn print_usage(usage: &Usage) -> Result<()> {
+    if let Some(motion) = usage.motion {
+        common::print(format_args!(
+            "\n{} bikes stand at {} stations, {} fewer than at the most within a day; turnover {} in this window",
+            motion.standing,
+            motion.stations,
+            motion.in_motion,
+            figure(motion.turnover, 0)
+        ))?;
+    }
+    let named = |code: &StationCode, name: &Option<String>| {
+        format!("{code} {}", name.as_deref().unwrap_or_default()).trim_end().to_owned()
+    };
+    let soon = &usage.running_out;
+    common::print(format_args!("{} stations run full or empty within an hour if they go on like this", soon.len()))?;
+    for one in soon.iter().take(MOST_TOLD) {
+        let (limit, of) = match one.limit {
+            Limit::Full => ("full", "docks"),
+            Limit::Empty => ("empty", "bikes"),
+        };
+        common::print(format_args!(
+            "  {}: {limit} in {:.0} min ({} {of} left, {:+.0} an hour)",
+            named(&one.station_code, &one.name),
+            one.minutes,
+            one.left,
+            one.rate
+        ))?;
+    }
+    let imbalance = &usage.imbalance;
+    common::print(format_args!(
+        "imbalance between neighbours within {} m: {}",
+        imbalance.radius,
+        figure(imbalance.index, 3)
+    ))?;
+    for one in imbalance.stations.iter().take(MOST_TOLD) {
+        common::print(format_args!(
+            "  {}: occupancy {:.2}, its {} neighbours {:.2}",
+            named(&one.station_code, &one.name),
+            one.occupancy,
+            one.neighbours,
+            one.of_neighbours
+        ))?;
+    }
+    Ok(())
 }
 
 fn draw(
@@ -227,7 +306,7 @@ fn draw(
     let source = common::source_line(source);
     let places = stations.iter().filter_map(|station| {
         let (lat, lon) = (station.lat?, station.lon?);
-        let (occupancy, capacity) = (station.quantities.occupancy.mean, station.capacity);
+        let (occupancy, capacity) = (station.statistics.quantities.occupancy.mean, station.statistics.capacity);
         Some(MapStation { code: station.station_code.to_string(), lat, lon, occupancy, capacity })
     });
     let map = OccupancyMap {
@@ -243,7 +322,7 @@ fn draw(
             .iter()
             .map(|zone| Zone {
                 zone: zone.zone.clone(),
-                occupancy: zone.quantities.occupancy.mean,
+                occupancy: zone.statistics.quantities.occupancy.mean,
                 stations: zone.stations,
             })
             .collect(),

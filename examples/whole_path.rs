@@ -18,7 +18,7 @@ use velib::ingest::Recording;
 use velib::kafka::{Broker, Consumer};
 use velib::model::{TrainSettings, train};
 use velib::report::{Figure, ModelReliability, ReliabilityDiagram};
-use velib::streaming::{Select, SqliteStore, StreamingStatistics, Tumbling, ZoneKind};
+use velib::streaming::{Select, SqliteStore, StreamingStatistics, Windowing, ZoneKind};
 use velib::{Error, ErrorKind, StationCode};
 
 /// The whole path once: fetch, Kafka, stream, collect, summarise, forecast, draw
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         let broker = Broker::embedded()?;
         let feeder = broker.feed("velib", source)?;
         let store = SqliteStore::open(out.join("statistics.sqlite"))?;
-        let mut engine = StreamingStatistics::new(Tumbling::new(Duration::from_secs(600))?, Box::new(store))?;
+        let mut engine = StreamingStatistics::new(Windowing::tumbling(Duration::from_secs(600))?, Box::new(store))?;
         let csv = out.join("velib.csv");
         let mut collector = CsvCollector::open(&csv)?;
         let mut consumer = Consumer::new(broker.handle(), "velib", "whole-path")?;

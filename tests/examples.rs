@@ -149,8 +149,8 @@ fn part1_publishes_each_reading_once() {
     );
 }
 
-/// Free docks of one station in one window, as counted here: readings, and of the open ones count, sum, least and most.
-type Docks = (i64, i64, f64, Option<f64>, Option<f64>);
+/// Free docks of one station in one window, as counted here: readings, and of the open ones count, mean, least and most.
+type Docks = (i64, i64, Option<f64>, Option<f64>, Option<f64>);
 
 #[test]
 fn part2_keeps_in_the_store_what_a_naive_count_finds() {
@@ -164,13 +164,16 @@ fn part2_keeps_in_the_store_what_a_naive_count_finds() {
         window.0 += 1;
         if let Some(docks) = reading.docks_available.filter(|_| !reading.is_closed()).map(f64::from) {
             window.1 += 1;
-            window.2 += docks;
+            *window.2.get_or_insert(0.0) += docks;
             window.3 = Some(window.3.map_or(docks, |least| least.min(docks)));
             window.4 = Some(window.4.map_or(docks, |most| most.max(docks)));
         }
     }
+    for window in naive.values_mut() {
+        window.2 = window.2.map(|sum| sum / window.1 as f64);
+    }
     let store = rusqlite::Connection::open(folder.path().join("kept.sqlite")).unwrap();
-    let columns = "station_code, window_start, readings, docks_count, docks_sum, docks_min, docks_max";
+    let columns = "station_code, window_start, readings, docks_count, docks_mean, docks_min, docks_max";
     let mut rows = store.prepare(&format!("SELECT {columns} FROM station_windows")).unwrap();
     let stored = rows.query_map([], |row| {
         let key = (row.get(0)?, row.get(1)?);

@@ -119,6 +119,11 @@ impl BrokerHandle {
         config
     }
 
+    /// Whether it is the embedded broker.
+    pub fn is_embedded(&self) -> bool {
+        self.gate.is_some()
+    }
+
     pub(super) fn gate(&self) -> Option<&Arc<Gate>> {
         self.gate.as_ref()
     }

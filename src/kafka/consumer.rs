@@ -31,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often the embedded broker is asked whether its publisher has finished.
 const GLANCE: Duration = Duration::from_millis(10);
 
+/// Tells for each of some partitions the offset to go on from; a partition it leaves out is read from the beginning.
+pub type Locate = Box<dyn FnMut(&BTreeSet<i32>) -> Result<BTreeMap<i32, i64>> + Send>;
+
 /// Reads the readings of one topic as a member of a group.
 pub struct Consumer {
     client: BaseConsumer<Membership>,
@@ -40,6 +43,7 @@ pub struct Consumer {
     epoch: u64,
     ended: BTreeSet<i32>,
     embedded: Option<Embedded>,
+    locate: Option<Locate>,
     away_since: Option<Instant>,
     patience: Duration,
 }
@@ -72,6 +76,9 @@ impl Consumer {
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "earliest")
             .set("enable.partition.eof", "true")
+            // A member that was killed is missed after six seconds, the least that a broker allows, not after 45.
+            .set("session.timeout.ms", "6000")
+            .set("heartbeat.interval.ms", "2000")
             .set("fetch.queue.backoff.ms", "50");
         if broker.gate().is_some() {
             // The embedded broker answers a fetch that found nothing only when this time is over, come what may.
@@ -95,9 +102,43 @@ impl Consumer {
             epoch: 0,
             ended: BTreeSet::new(),
             embedded,
+            locate: None,
             away_since: None,
             patience: PATIENCE,
         })
+    }
+
+    /// As [`new`](Self::new), but where to go on is for `locate` to say, whenever the group gives partitions to this member:
+    /// for work that keeps its place in the topic together with its results. The group's own offsets are written
+    /// ([`note`](Self::note)) for those who watch its lag, and not read. On the embedded broker, whose topics end with it,
+    /// `locate` is not asked.
+    pub fn located_by(broker: &BrokerHandle, topic: &str, group: &str, locate: Locate) -> Result<Self> {
+        Ok(Self { locate: Some(locate), ..Self::new(broker, topic, group)? })
+    }
+
+    /// The topic with the cluster that it is of, `CLUSTER/TOPIC`: the offsets of another cluster mean other messages.
+    pub fn full_topic(&self) -> Result<String> {
+        let cluster = self.client.client().fetch_cluster_id(ANSWER);
+        let cluster = cluster.ok_or_else(|| self.broker.error("the broker does not say which cluster it is of"))?;
+        Ok(format!("{cluster}/{}", self.topic))
+    }
+
+    /// Goes on from where `locate` says now, in all partitions of this member.
+    pub fn locate_again(&mut self) -> Result<()> {
+        let assigned = self.client.context().lock().assigned.clone();
+        let (Some(locate), Some(assigned)) = (&mut self.locate, assigned) else { return Ok(()) };
+        self.ended.clear();
+        if assigned.is_empty() {
+            return Ok(());
+        }
+        let located = locate(&assigned)?;
+        let mut start = TopicPartitionList::with_capacity(assigned.len());
+        let failed = |error: KafkaError| self.broker.failed("the partitions could not be opened", &error);
+        for partition in assigned {
+            let offset = located.get(&partition).map_or(Offset::Beginning, |&offset| Offset::Offset(offset));
+            start.add_partition_offset(&self.topic, partition, offset).map_err(failed)?;
+        }
+        self.client.assign(&start).map_err(failed)
     }
 
     /// The next readings: waits up to `timeout` for the first, then takes what is there, at most `max` messages. Returns
@@ -133,7 +174,7 @@ impl Consumer {
                 }
                 None => true,
             };
-            if self.reassigned() {
+            if self.reassigned()? {
                 // Nothing of this was handed out: it comes again, to whoever it belongs to now.
                 batch = Batch::new(self.epoch);
             }
@@ -159,12 +200,7 @@ impl Consumer {
                 .error(format!("the group was rebalanced before the batch was acknowledged: {again}"))
                 .way_out("acknowledge each batch before asking for the next"));
         }
-        let mut offsets = TopicPartitionList::with_capacity(next.len());
-        for (partition, offset) in next {
-            offsets
-                .add_partition_offset(&self.topic, partition, Offset::Offset(offset))
-                .map_err(|error| self.error(format!("offset {offset} of partition {partition}: {error}")))?;
-        }
+        let offsets = self.offsets(next)?;
         self.client
             .commit(&offsets, CommitMode::Sync)
             .map_err(|error| self.error(format!("a batch could not be acknowledged, {again}: {error}")))?;
@@ -172,6 +208,28 @@ impl Consumer {
             embedded.gate.leave(bytes);
         }
         Ok(())
+    }
+
+    /// Tells the group that all of `batch` is done with, for those who watch its lag, and does not wait: nothing depends on
+    /// it where [`located_by`](Self::located_by) says where to go on.
+    pub fn note(&self, batch: Batch) {
+        if batch.epoch == self.epoch
+            && !batch.next.is_empty()
+            && let Ok(offsets) = self.offsets(batch.next)
+        {
+            // Refused or lost it is made good by the next.
+            let _ = self.client.commit(&offsets, CommitMode::Async);
+        }
+    }
+
+    fn offsets(&self, next: BTreeMap<i32, i64>) -> Result<TopicPartitionList> {
+        let mut offsets = TopicPartitionList::with_capacity(next.len());
+        for (partition, offset) in next {
+            offsets
+                .add_partition_offset(&self.topic, partition, Offset::Offset(offset))
+                .map_err(|error| self.error(format!("offset {offset} of partition {partition}: {error}")))?;
+        }
+        Ok(offsets)
     }
 
     /// Hands each batch that is not empty to `work` and acknowledges it when that is done. Goes on for ever, or with
@@ -207,14 +265,15 @@ impl Consumer {
     }
 
     /// Whether partitions were assigned or taken away since the last look.
-    fn reassigned(&mut self) -> bool {
+    fn reassigned(&mut self) -> Result<bool> {
         let epoch = self.client.context().lock().epoch;
         let changed = epoch != self.epoch;
         if changed {
             self.epoch = epoch;
             self.ended.clear();
+            self.locate_again()?;
         }
-        changed
+        Ok(changed)
     }
 
     /// What the library mends by itself is borne for a while; everything else ends the reading.
@@ -255,7 +314,13 @@ impl Batch {
         Self { readings: Vec::new(), set_aside: Vec::new(), at_end: false, next: BTreeMap::new(), bytes: 0, epoch }
     }
 
-    fn messages(&self) -> usize {
+    /// For each partition that was read, the offset of the message that comes next.
+    pub fn next(&self) -> &BTreeMap<i32, i64> {
+        &self.next
+    }
+
+    /// How many messages there are, those that are no readings included.
+    pub fn messages(&self) -> usize {
         self.readings.len() + self.set_aside.len()
     }
 

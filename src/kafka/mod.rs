@@ -43,7 +43,7 @@ mod seen;
 mod topic;
 
 pub use broker::{Broker, BrokerHandle};
-pub use consumer::{Batch, Consumer};
+pub use consumer::{Batch, Consumer, Locate};
 pub use feeder::Feeder;
 pub use message::{decode, encode};
 pub use producer::{Publisher, Sink};

@@ -1,5 +1,5 @@
 // A station's last day: bikes as areas, mechanical below and electric on top, free docks as a line, all in steps, because a
-// value holds until the next window has another. The same numbers as a table.
+// value holds until the next window has another; means of the windows. The same numbers as a table.
 
 import { draw } from "/map.js";
 import { count, element, hour, moment } from "/words.js";

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `/` | the page; it needs nothing from elsewhere |
 //! | `/api/network` | how fresh the statistics are, and the network's totals |
-//! | `/api/stations` | every station, with the means of its newest window |
+//! | `/api/stations` | every station, as it was last known to be |
 //! | `/api/stations/{code}` | one station, and all its windows of the last day |
 //! | `/api/zones` | every zone: what its stations say now, and the statistics of its newest window |
 //! | `/api/events` | server-sent events: all of the above (without windows) at once, then again after each change |

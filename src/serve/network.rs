@@ -1,11 +1,11 @@
 //! The network as a whole: how old what is shown is, said in so many numbers, and its totals.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::settings::ServeSettings;
 use super::view::{StationNow, StationState, Sums};
-use crate::streaming::{ALLOWED_LATENESS, Station};
+use crate::streaming::{Freshness, Station};
 
 /// How fresh the statistics are, and what all open stations hold together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,13 +22,11 @@ pub struct Network {
     pub newest: Option<DateTime<Utc>>,
     /// How old the newest reading is, in seconds: `now - newest`.
     pub lag_seconds: Option<i64>,
-    /// How far the feed itself runs behind, in seconds: the median over the stations that are not silent of arrival less
-    /// event time.
+    /// How far the feed itself runs behind, in seconds ([`Freshness::feed_lag_seconds`]).
     pub feed_lag_seconds: Option<i64>,
     /// The newest arrival: when the source was last read with something new in it.
     pub fetched_at: Option<DateTime<Utc>>,
-    /// Windows that end here or before count as complete: the newest event time less the
-    /// [allowed lateness](ALLOWED_LATENESS).
+    /// Windows that end here or before are complete as far as anybody can tell ([`Freshness::watermark`]).
     pub watermark: Option<DateTime<Utc>>,
     /// After how many seconds without an arrival the stream is stale.
     pub stale_after_seconds: i64,
@@ -69,29 +67,25 @@ impl StationCounts {
 
 impl Network {
     /// What the stations amount to; `now` is the present.
-    pub(super) fn of(stations: &[StationNow], settings: &ServeSettings, now: DateTime<Utc>) -> Self {
+    pub(super) fn of(stations: &[Station], shown: &[StationNow], settings: &ServeSettings, now: DateTime<Utc>) -> Self {
         let mut counts = StationCounts::default();
-        stations.iter().for_each(|station| counts.count(station.state));
-        let heard_lately = stations.iter().filter(|station| station.state != StationState::Silent);
-        let mut lags: Vec<i64> = heard_lately.map(|s| (s.fetched_at - s.last_reported).num_seconds()).collect();
-        lags.sort_unstable();
-        let newest = stations.iter().map(|station| station.last_reported.min(station.fetched_at)).max();
-        let lateness = TimeDelta::from_std(ALLOWED_LATENESS).unwrap_or(TimeDelta::MAX);
+        shown.iter().for_each(|station| counts.count(station.state));
+        let freshness = Freshness::of(stations);
         let mut network = Self {
             generated_at: now,
             now,
             recording: false,
             stale: false,
-            newest,
+            newest: freshness.map(|freshness| freshness.newest),
             lag_seconds: None,
-            feed_lag_seconds: lags.get(lags.len() / 2).copied(),
-            fetched_at: stations.iter().map(|station| station.fetched_at).max(),
-            watermark: newest.and_then(|newest| newest.checked_sub_signed(lateness)),
+            feed_lag_seconds: freshness.map(|freshness| freshness.feed_lag_seconds),
+            fetched_at: freshness.map(|freshness| freshness.fetched_at),
+            watermark: freshness.map(|freshness| freshness.watermark),
             stale_after_seconds: settings.stale_after.num_seconds(),
             silent_after_seconds: settings.silent_after.num_seconds(),
             problem: None,
             stations: counts,
-            sums: Sums::of(stations),
+            sums: Sums::of(shown),
         };
         network.tell_ages(settings, now);
         network
@@ -114,12 +108,7 @@ impl Network {
     }
 }
 
-/// When a station was last heard of, in event time; a clock that runs ahead of the arrival is not believed.
-pub(super) fn heard(station: &Station) -> DateTime<Utc> {
-    station.last_reported.min(station.fetched_at)
-}
-
 /// The newest event time over all stations, as [`Network::newest`] has it.
 pub(super) fn newest(stations: &[Station]) -> Option<DateTime<Utc>> {
-    stations.iter().map(heard).max()
+    stations.iter().map(|station| station.clock).max()
 }

@@ -173,7 +173,7 @@ function fillStation(s, day, problem) {
   const place = [s.station_code, s.zone, s.capacity === null ? null : `${s.capacity} docks`].filter(Boolean).join(" · ");
   const when = s.state === "silent" ? `Silent since ${moment(s.last_reported)}: what it held then may not be true any more.`
     : s.state === "closed" ? `Closed: it neither takes nor rents bikes. Last heard of ${moment(s.last_reported)}.`
-    : `Occupancy ${percent(s.occupancy)}. Means of ${moment(s.window.start)}–${hour(s.window.end)}; last reading ${clock(s.last_reported)}.`;
+    : `Occupancy ${percent(s.occupancy)}, by its reading of ${date(s.last_reported)}, ${clock(s.last_reported)}.`;
   const children = [
     element("div", { class: "heading" }, element("div", {}, element("h2", { id: "station-name" }, named(s)), element("small", {}, place)), close),
     element("dl", { class: "amounts" }, amount("mechanical", "Mechanical", s.mechanical), amount("ebike", "Electric", s.ebike), amount("docks", "Free docks", s.docks)),

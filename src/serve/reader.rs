@@ -40,8 +40,6 @@ pub(super) struct Reader {
     stations: Vec<Station>,
     windows: HashMap<StationCode, StationWindow>,
     zone_windows: HashMap<String, ZoneWindow>,
-    /// The newest event time when the windows were last read.
-    read_up_to: Option<DateTime<Utc>>,
     view: View,
 }
 
@@ -49,7 +47,7 @@ impl Reader {
     pub(super) fn new(store: Box<dyn Store>, zones: Zones, settings: ServeSettings) -> Self {
         let (stations, windows) = (vec![], HashMap::new());
         let view = View::of(&stations, &windows, &zones, &settings, Utc::now());
-        Self { store, zones, settings, stations, windows, zone_windows: HashMap::new(), read_up_to: None, view }
+        Self { store, zones, settings, stations, windows, zone_windows: HashMap::new(), view }
     }
 
     /// What the store holds now, whether or not something changed.
@@ -105,7 +103,7 @@ impl Reader {
             return Ok(false);
         }
         if let Some(newest) = newest(&stations) {
-            let since = self.since(newest)?;
+            let since = self.since(&stations, newest)?;
             // Windows come by time, so that the last of each is its newest.
             let windows = &mut self.windows;
             self.store.visit_station_windows(Select::ALL.since(since), &mut |window| {
@@ -114,20 +112,22 @@ impl Reader {
             for window in self.store.zone_windows(&self.zones, Select::ALL.since(since))? {
                 self.zone_windows.insert(window.zone.clone(), window);
             }
-            self.read_up_to = Some(newest);
         }
         self.stations = stations;
         Ok(true)
     }
 
-    /// From which time on windows may have changed since they were read, or are to be shown.
-    fn since(&mut self, newest: DateTime<Utc>) -> Result<DateTime<Utc>> {
+    /// From which time on windows may have changed since they were read, or are to be shown: those of the stations whose
+    /// rows have changed, however far behind the others they are, and of the readings that came late with them.
+    fn since(&mut self, stations: &[Station], newest: DateTime<Utc>) -> Result<DateTime<Utc>> {
         let length = self.store.latest_window(None)?.map_or(TimeDelta::zero(), |window| window.end - window.start);
         let lateness = TimeDelta::from_std(ALLOWED_LATENESS).unwrap_or(TimeDelta::MAX);
-        let shown = before(newest, self.settings.silent_after);
-        let changed = self.read_up_to.map_or(shown, |read_up_to| before(read_up_to, lateness).max(shown));
+        let known: HashMap<&StationCode, &Station> =
+            self.stations.iter().map(|station| (&station.code, station)).collect();
+        let changed = stations.iter().filter(|station| known.get(&station.code) != Some(station));
+        let changed = changed.map(|station| before(station.clock, lateness)).min().unwrap_or(newest);
         // The window of a time begins before it.
-        Ok(before(changed, length))
+        Ok(before(changed.max(before(newest, self.settings.silent_after)), length))
     }
 
     fn publish(&mut self) -> Result<Published> {

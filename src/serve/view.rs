@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::network::{Network, heard, newest};
+use super::network::{Network, newest};
 use super::settings::ServeSettings;
 use crate::station::StationCode;
 use crate::streaming::{Station, StationWindow, Window, ZoneWindow, Zones};
@@ -48,7 +48,7 @@ pub struct Zoned<Z> {
     pub unknown: u64,
 }
 
-/// A station as its newest window has it. What is not known, or not true any more because the station is silent, is `null`.
+/// A station as it was last known to be in its newest window. What is not known, or not true any more because the station is silent, is `null`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StationNow {
     /// The station.
@@ -69,15 +69,15 @@ pub struct StationNow {
     pub last_reported: DateTime<Utc>,
     /// When that reading was fetched.
     pub fetched_at: DateTime<Utc>,
-    /// The window that the means below are of; silent stations have none.
+    /// The window that what is below was last known in; silent stations have none.
     pub window: Option<Window>,
-    /// Mechanical bikes, mean.
+    /// Mechanical bikes.
     pub mechanical: Option<f64>,
-    /// Electric bikes, mean.
+    /// Electric bikes.
     pub ebike: Option<f64>,
-    /// Free docks, mean.
+    /// Free docks.
     pub docks: Option<f64>,
-    /// Bikes per dock, mean.
+    /// Bikes per dock.
     pub occupancy: Option<f64>,
 }
 
@@ -131,7 +131,7 @@ pub struct StationDay {
     pub windows: Vec<StationWindow>,
 }
 
-/// What stations hold together: sums of their means. A quantity that no station knows is `null`.
+/// What stations hold together: the sums of what was last known of them. A quantity that no station knows is `null`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sums {
     /// Docks.
@@ -178,10 +178,10 @@ impl StationNow {
         let place = station.lat.zip(station.lon).filter(on_globe);
         let state = match window {
             None => StationState::Silent,
-            Some(window) if window.readings > window.closed => StationState::Open,
+            Some(window) if window.statistics.readings > window.statistics.closed => StationState::Open,
             Some(_) => StationState::Closed,
         };
-        let quantities = window.map(|window| &window.quantities);
+        let quantities = window.map(|window| &window.statistics.quantities);
         Self {
             station_code: station.code.clone(),
             name: station.name.clone(),
@@ -193,10 +193,10 @@ impl StationNow {
             last_reported: station.last_reported,
             fetched_at: station.fetched_at,
             window: window.map(|window| window.window),
-            mechanical: quantities.and_then(|q| q.mechanical.mean),
-            ebike: quantities.and_then(|q| q.ebike.mean),
-            docks: quantities.and_then(|q| q.docks.mean),
-            occupancy: quantities.and_then(|q| q.occupancy.mean),
+            mechanical: quantities.and_then(|q| q.mechanical.last),
+            ebike: quantities.and_then(|q| q.ebike.last),
+            docks: quantities.and_then(|q| q.docks.last),
+            occupancy: quantities.and_then(|q| q.occupancy.last),
         }
     }
 }
@@ -217,7 +217,7 @@ impl View {
             zone_of.extend(codes.iter().map(|code| (code, zone)));
         }
         let shown = stations.iter().map(|station| {
-            let window = windows.get(&station.code).filter(|_| Some(heard(station)) >= heard_since);
+            let window = windows.get(&station.code).filter(|_| Some(station.clock) >= heard_since);
             StationNow::of(station, zone_of.get(&station.code).map(|&zone| zone.clone()), window)
         });
         let shown: Vec<StationNow> = shown.collect();
@@ -239,7 +239,7 @@ impl View {
             outside: division.outside.len() as u64,
             unknown: division.unknown.len() as u64,
         };
-        Self { network: Network::of(&shown, settings, now), stations: shown, zoned }
+        Self { network: Network::of(stations, &shown, settings, now), stations: shown, zoned }
     }
 }
 

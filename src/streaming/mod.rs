@@ -1,16 +1,16 @@
 //! Part 2: online statistics per station and zone by event-time window, and the store that keeps them.
 //!
-//! [`StreamingStatistics`] takes in readings one by one and keeps, for each station and [`Tumbling`] window of event time,
+//! [`StreamingStatistics`] takes in readings one by one and keeps, for each station and [`Windowing`] window of event time,
 //! mean, minimum, maximum and count of mechanical bikes, electric bikes, free docks and occupancy. A [`Store`] holds them
 //! and answers per station ([`StationWindow`]) and per zone ([`ZoneWindow`]). What the zones are is part of the question,
 //! not of what is stored: [`Zones`] are communes, arrondissements, a grid, a circle, or the polygons of a file.
 //!
 //! ```
 //! use std::time::Duration;
-//! use velib::streaming::{Select, SqliteStore, Statistic, StreamingStatistics, Tumbling, Zones};
+//! use velib::streaming::{Select, SqliteStore, StreamingStatistics, Windowing, Zones};
 //! use velib::{StationCode, StationStatus};
 //!
-//! let ten_minutes = Tumbling::new(Duration::from_secs(600))?;
+//! let ten_minutes = Windowing::tumbling(Duration::from_secs(600))?;
 //! let mut engine = StreamingStatistics::new(ten_minutes, Box::new(SqliteStore::in_memory()?))?;
 //!
 //! let at = "2022-05-12T09:18:14Z".parse().unwrap();
@@ -26,21 +26,34 @@
 //!
 //! let zones = engine.store().zone_windows(&Zones::open("arrondissement")?, Select::ALL)?;
 //! assert_eq!(zones[0].zone, "Paris 16e");
-//! assert_eq!(zones[0].quantities.docks.mean, Some(7.0));
-//! assert_eq!(zones[0].quantities.ebike.mean, None); // unknown, not zero
+//! assert_eq!(zones[0].statistics.quantities.docks.mean, Some(7.0));
+//! assert_eq!(zones[0].statistics.quantities.ebike.mean, None); // unknown, not zero
 //! # Ok::<(), velib::Error>(())
 //! ```
 
+mod consume;
 mod engine;
+mod freshness;
+mod sample;
 mod state;
+mod station;
 mod stats;
 mod store;
+mod usage;
 mod window;
 mod zone;
 
+pub use consume::{StreamSettings, consume};
 pub use engine::{ALLOWED_LATENESS, StreamingStatistics, Totals};
-pub use state::{Quantities, Station, WindowState};
-pub use stats::{Accumulator, Count, Max, Mean, Min, Statistic, Summary, WeightedMean};
-pub use store::{Select, SqliteStore, StationWindow, Store, StoreUrl, WindowRow, ZoneWindow};
-pub use window::{Tumbling, Window};
+pub use freshness::{Freshness, IDLENESS};
+pub use state::{Quantities, WindowState, WindowStatistics};
+pub use station::Station;
+pub use stats::{
+    Accumulator, Count, Last, Max, Mean, Min, Rate, Statistic, Summary, TimeWeightedMean, Turnover, WeightedMean,
+};
+pub use store::{Changes, Progress, Select, Span, SqliteStore, StationWindow, Store, StoreUrl, WindowRow, ZoneWindow};
+pub use usage::{
+    AtOdds, Imbalance, Limit, Motion, RunningOut, Usage, UsageSettings, imbalance, motion, newest_of_each, running_out,
+};
+pub use window::{Window, Windowing};
 pub use zone::{Circle, Division, ZoneKind, Zones};

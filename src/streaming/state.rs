@@ -1,16 +1,16 @@
-//! What is kept while readings come in: of each station its latest description, of each window what its statistics are
-//! computed from.
+//! What is kept of a window while readings come in, and what is said of it.
 //!
-//! A window remembers which readings it has counted, so that a reading that comes again, be it a minute later or after a
-//! crash and a replay of the whole topic, changes nothing. That memory is stored and forgotten together with the sums it
-//! guards: the two cannot disagree, which a memory beside them could.
+//! A window remembers its readings, so that one that comes again, be it a minute later or after a crash and a replay of the
+//! whole topic, changes nothing, and one that comes late is put in its place. Whatever the order they came in, the
+//! statistics are computed from the readings in order of time: they are the same to the last digit.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::stats::{Accumulator, Mean, Statistic};
-use super::zone::ZoneKind;
-use crate::station::{StationCode, StationStatus};
+use super::sample::{Sample, decode, encode};
+use super::stats::{Accumulator, Mean, Statistic, Summary, TimeWeightedMean};
+use super::window::Window;
+use crate::station::StationStatus;
 
 /// One thing for each of the four quantities that are summarised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,137 +37,128 @@ impl<T> Quantities<T> {
     }
 }
 
-/// What one station's window keeps: enough to go on exactly where it was left.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct WindowState {
-    /// The readings counted: their event times as milliseconds since the window's start, ascending, each once.
-    pub event_times: Vec<u32>,
-    /// How many of them came from the station while it was closed.
+/// What is said of a window: of one station, or of a zone.
+///
+/// What a station says while it is known to be closed is counted as `closed` and enters no statistic of the quantities: no
+/// dock is free there, and that means nothing. A station that may be open is taken at its word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WindowStatistics {
+    /// How many different readings fell into the window.
+    pub readings: u64,
+    /// How many of them came late, when the station had already reported from after the window: each made it another.
+    pub revision: u64,
+    /// How many of them came from a station while it was closed.
     pub closed: u64,
-    /// Number of docks, over the readings that were not closed.
-    pub capacity: Mean,
-    /// The four quantities, over the readings that were not closed; each counts the readings where it was known.
-    pub quantities: Quantities<Accumulator>,
+    /// Number of docks: of a station the mean over its readings, of a zone the sum of its stations'.
+    pub capacity: Option<f64>,
+    /// The share of the time in which the station was [full](StationStatus::is_full), from 0 to 1, over the time in which that
+    /// is known: each reading holds until the next or the window's end. Of a zone, the mean of its stations' by capacity.
+    pub full: Option<f64>,
+    /// The same for [empty](StationStatus::is_empty).
+    pub empty: Option<f64>,
+    /// The four quantities.
+    #[serde(flatten)]
+    pub quantities: Quantities<Summary>,
+}
+
+/// What one station's window keeps: its readings, and how often it was corrected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WindowState {
+    /// In order of time, each time once.
+    samples: Vec<Sample>,
+    revision: u64,
 }
 
 impl WindowState {
-    /// How many different readings the window has counted, those of the closed station included.
-    pub fn readings(&self) -> u64 {
-        self.event_times.len() as u64
+    /// From what [`to_bytes`](Self::to_bytes) made of the readings; `None` if it is something else.
+    pub fn from_bytes(samples: &[u8], revision: u64) -> Option<Self> {
+        decode(samples).map(|samples| Self { samples, revision })
     }
 
-    /// Takes a reading of the window that begins at `start` into account, unless it was counted before; whether it was new.
-    ///
-    /// What a station says while it is known to be closed is counted as `closed` and enters no statistic: no dock is free
-    /// there, and that means nothing. A station that may be open is taken at its word.
-    pub(super) fn update(&mut self, start: DateTime<Utc>, reading: &StationStatus) -> bool {
-        let offset = u32::try_from((reading.last_reported - start).num_milliseconds()).unwrap_or(u32::MAX);
-        let Err(place) = self.event_times.binary_search(&offset) else { return false };
-        self.event_times.insert(place, offset);
-        if reading.is_closed() {
-            self.closed += 1;
-            return true;
-        }
-        if let Some(capacity) = reading.capacity {
-            self.capacity.update(f64::from(capacity));
-        }
-        let quantities = &mut self.quantities;
-        quantities.mechanical.update_known(reading.mechanical.map(f64::from));
-        quantities.ebike.update_known(reading.ebike.map(f64::from));
-        quantities.docks.update_known(reading.docks_available.map(f64::from));
-        quantities.occupancy.update_known(reading.occupancy());
+    /// The readings, as a store keeps them.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(&self.samples)
+    }
+
+    /// How many late readings the window has taken in.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Whether a reading of this time was taken in.
+    pub(super) fn holds(&self, start: DateTime<Utc>, time: DateTime<Utc>) -> bool {
+        self.samples.binary_search_by_key(&offset(start, time), |sample| sample.offset).is_ok()
+    }
+
+    /// Takes a reading of the window that begins at `start` into account, unless one of its time was taken in before; whether
+    /// it was new.
+    pub(super) fn update(&mut self, start: DateTime<Utc>, reading: &StationStatus, late: bool) -> bool {
+        let offset = offset(start, reading.last_reported);
+        let place = match self.samples.last() {
+            Some(last) if last.offset >= offset => {
+                match self.samples.binary_search_by_key(&offset, |sample| sample.offset) {
+                    Ok(_) => return false,
+                    Err(place) => place,
+                }
+            }
+            _ => self.samples.len(),
+        };
+        self.samples.insert(place, Sample::of(offset, reading));
+        self.revision += u64::from(late);
         true
     }
-}
 
-/// A station as its readings describe it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Station {
-    /// The station's code.
-    pub code: StationCode,
-    /// Its name.
-    pub name: Option<String>,
-    /// Latitude, degrees north (WGS 84).
-    pub lat: Option<f64>,
-    /// Longitude, degrees east (WGS 84).
-    pub lon: Option<f64>,
-    /// Its zone by [`ZoneKind::Commune`].
-    pub commune: Option<String>,
-    /// Its zone by [`ZoneKind::Arrondissement`].
-    pub arrondissement: Option<String>,
-    /// Number of docks, as last reported.
-    pub capacity: Option<u32>,
-    /// Event time of its newest reading.
-    pub last_reported: DateTime<Utc>,
-    /// When that reading was fetched.
-    pub fetched_at: DateTime<Utc>,
-}
-
-impl Station {
-    /// The station as this reading describes it.
-    pub(super) fn of(reading: &StationStatus) -> Self {
-        let mut station = Self {
-            code: reading.station_code.clone(),
-            name: None,
-            lat: None,
-            lon: None,
-            commune: None,
-            arrondissement: None,
-            capacity: None,
-            last_reported: reading.last_reported,
-            fetched_at: reading.fetched_at,
-        };
-        station.describe(reading);
-        station
-    }
-
-    /// Latitude and longitude in degrees; `None` where they are unknown or lie off the globe.
-    pub(super) fn place(&self) -> Option<(f64, f64)> {
-        self.lat.zip(self.lon).filter(|(lat, lon)| lat.abs() <= 90.0 && lon.abs() <= 180.0)
-    }
-
-    /// Takes over what the reading knows: the newest reading's word goes before that of older ones, and an older one fills
-    /// in only what was unknown.
-    pub(super) fn describe(&mut self, reading: &StationStatus) {
-        let newer = reading.last_reported >= self.last_reported;
-        if newer {
-            (self.last_reported, self.fetched_at) = (reading.last_reported, reading.fetched_at);
+    /// The statistics of the window, which is this one's.
+    pub fn statistics(&self, window: Window) -> WindowStatistics {
+        let mut capacity = Mean::default();
+        let (mut full, mut empty) = (TimeWeightedMean::default(), TimeWeightedMean::default());
+        let mut quantities: [Accumulator; 4] = Default::default();
+        for sample in &self.samples {
+            let at = i64::from(sample.offset);
+            let fact = |fact: Option<bool>| fact.map(|holds| f64::from(u8::from(holds)));
+            capacity.update(at, sample.capacity.filter(|_| !sample.closed).map(f64::from));
+            full.update(at, fact(sample.full));
+            empty.update(at, fact(sample.empty));
+            let values = sample.quantities();
+            quantities.iter_mut().zip(values.each()).for_each(|(quantity, value)| quantity.update(at, *value));
         }
-        take_over(newer, &mut self.lat, reading.lat);
-        take_over(newer, &mut self.lon, reading.lon);
-        take_over(newer, &mut self.capacity, reading.capacity);
-        take_over_text(newer, &mut self.name, reading.name.as_deref());
-        let commune = ZoneKind::Commune.zone(&reading.station_code, reading.commune.as_deref());
-        if take_over_text(newer, &mut self.commune, commune.as_deref()) {
-            self.arrondissement = ZoneKind::Arrondissement.zone(&self.code, self.commune.as_deref());
+        let end = (window.end - window.start).num_milliseconds();
+        for mean in [&mut full, &mut empty].into_iter().chain(quantities.iter_mut().map(|q| &mut q.time_weighted_mean))
+        {
+            mean.update(end, None);
+        }
+        WindowStatistics {
+            readings: self.samples.len() as u64,
+            revision: self.revision,
+            closed: self.samples.iter().filter(|sample| sample.closed).count() as u64,
+            capacity: capacity.get(),
+            full: full.get(),
+            empty: empty.get(),
+            quantities: Quantities::from_each(quantities.map(|quantity| quantity.get())),
         }
     }
 }
 
-fn take_over<T: Copy>(newer: bool, known: &mut Option<T>, said: Option<T>) {
-    if newer || known.is_none() {
-        *known = said.or(*known);
-    }
-}
-
-/// As [`take_over`], without a new allocation where nothing changes; whether something did.
-fn take_over_text(newer: bool, known: &mut Option<String>, said: Option<&str>) -> bool {
-    let changes = said.is_some() && said != known.as_deref() && (newer || known.is_none());
-    if changes {
-        *known = said.map(str::to_owned);
-    }
-    changes
+fn offset(start: DateTime<Utc>, time: DateTime<Utc>) -> u32 {
+    u32::try_from((time - start).num_milliseconds()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::stats::Summary;
     use super::*;
+    use crate::station::StationCode;
     use chrono::TimeDelta;
+    use proptest::prelude::*;
+
+    fn at(minute: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_652_346_000, 0).unwrap() + TimeDelta::minutes(minute)
+    }
+
+    fn ten_minutes() -> Window {
+        Window { start: at(0), end: at(10) }
+    }
 
     fn reading(minute: i64, docks: u32) -> StationStatus {
-        let at: DateTime<Utc> = "2022-05-12T09:00:00Z".parse().unwrap();
-        let at = at + TimeDelta::minutes(minute);
         StationStatus {
             is_installed: Some(true),
             is_renting: Some(true),
@@ -176,53 +167,73 @@ mod tests {
             docks_available: Some(docks),
             bikes_available: Some(20 - docks),
             mechanical: Some(20 - docks),
-            commune: Some("Paris".into()),
-            ..StationStatus::unknown(StationCode::new("16107").unwrap(), at, at)
+            ..StationStatus::unknown(StationCode::new("16107").unwrap(), at(minute), at(minute))
         }
+    }
+
+    fn state(readings: &[StationStatus]) -> WindowState {
+        let mut state = WindowState::default();
+        readings.iter().for_each(|reading| assert!(state.update(at(0), reading, false)));
+        state
     }
 
     #[test]
     fn a_closed_station_is_counted_and_distorts_nothing() {
-        let start = reading(0, 0).last_reported;
-        let mut state = WindowState::default();
-        assert!(state.update(start, &reading(1, 4)));
-        assert!(state.update(start, &StationStatus { is_returning: Some(false), ..reading(2, 0) }));
-        assert!(state.update(start, &StationStatus { capacity: Some(0), ..reading(3, 0) }));
-        assert_eq!((state.readings(), state.closed), (3, 2));
-        assert_eq!(state.quantities.docks.get(), Summary { count: 1, mean: Some(4.0), min: Some(4.0), max: Some(4.0) });
-        assert_eq!(state.capacity.get(), Some(20.0));
+        let closed = StationStatus { is_returning: Some(false), ..reading(2, 0) };
+        let none = StationStatus { capacity: Some(0), ..reading(3, 0) };
+        let said = state(&[reading(1, 4), closed, none]).statistics(ten_minutes());
+        assert_eq!((said.readings, said.closed, said.capacity), (3, 2, Some(20.0)));
+        let docks = said.quantities.docks;
+        assert_eq!((docks.count, docks.mean, docks.time_weighted_mean), (1, Some(4.0), Some(4.0)));
+        assert_eq!((docks.min, docks.max, docks.turnover), (Some(4.0), Some(4.0), None));
+        assert_eq!(said.full, Some(0.0));
     }
 
     #[test]
     fn each_quantity_counts_the_readings_where_it_was_known() {
-        let start = reading(0, 0).last_reported;
-        let mut state = WindowState::default();
-        state.update(start, &reading(1, 4));
-        state.update(start, &StationStatus { bikes_available: None, is_installed: None, ..reading(2, 6) });
-        let counts = state.quantities.each().map(|quantity| quantity.get().count);
-        assert_eq!(counts, [2, 0, 2, 1]);
+        let unknown = StationStatus { bikes_available: None, is_installed: None, ..reading(2, 6) };
+        let said = state(&[reading(1, 4), unknown]).statistics(ten_minutes());
+        assert_eq!(said.quantities.each().map(|quantity| quantity.count), [2, 0, 2, 1]);
+    }
+
+    #[test]
+    fn every_reading_counts_once_in_one_mean_and_for_as_long_as_it_held_in_the_other() {
+        let said = state(&[reading(2, 0), reading(8, 20)]).statistics(ten_minutes());
+        let docks = said.quantities.docks;
+        // None free for six minutes, all twenty for the last two.
+        assert_eq!((docks.mean, docks.time_weighted_mean), (Some(10.0), Some(5.0)));
+        assert_eq!((docks.rate, docks.turnover), (Some(200.0), Some(20.0)));
+        assert_eq!((said.full, said.empty), (Some(0.75), Some(0.25)));
     }
 
     #[test]
     fn a_reading_that_comes_again_changes_nothing() {
-        let start = reading(0, 0).last_reported;
-        let mut state = WindowState::default();
-        assert!(state.update(start, &reading(5, 4)) && state.update(start, &reading(0, 6)));
+        let mut state = state(&[reading(5, 4), reading(0, 6)]);
         let before = state.clone();
-        assert!(!state.update(start, &reading(5, 4)) && !state.update(start, &reading(0, 6)));
+        assert!(!state.update(at(0), &reading(5, 4), true) && !state.update(at(0), &reading(0, 6), false));
         assert_eq!(state, before);
-        assert_eq!(state.event_times, [0, 300_000]);
+        assert!(state.holds(at(0), at(5)) && !state.holds(at(0), at(4)));
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_in_which_readings_come_changes_no_digit(
+            readings in prop::collection::btree_map(0..10i64, 0..21u32, 1..10),
+            order in any::<u64>(),
+        ) {
+            let readings: Vec<_> = readings.into_iter().map(|(minute, docks)| reading(minute, docks)).collect();
+            let mut others = readings.clone();
+            others.sort_by_key(|reading| (reading.last_reported.timestamp() as u64).wrapping_mul(order | 1));
+            prop_assert_eq!(state(&readings).statistics(ten_minutes()), state(&others).statistics(ten_minutes()));
+        }
     }
 
     #[test]
-    fn the_newest_word_describes_a_station_and_an_older_one_fills_in_the_unknown() {
-        let mut station = Station::of(&StationStatus { commune: None, ..reading(10, 0) });
-        assert_eq!((station.commune.as_deref(), station.capacity), (None, Some(20)));
-        station.describe(&StationStatus { capacity: Some(30), ..reading(5, 0) });
-        assert_eq!((station.commune.as_deref(), station.capacity), (Some("Paris"), Some(20)));
-        assert_eq!(station.arrondissement.as_deref(), Some("Paris 16e"));
-        station.describe(&StationStatus { capacity: Some(31), commune: None, ..reading(15, 0) });
-        assert_eq!((station.commune.as_deref(), station.capacity), (Some("Paris"), Some(31)));
-        assert_eq!(station.last_reported, reading(15, 0).last_reported);
+    fn a_late_reading_makes_a_new_revision_and_is_kept_with_it() {
+        let mut state = state(&[reading(0, 6)]);
+        assert_eq!(state.revision(), 0);
+        assert!(state.update(at(0), &reading(5, 4), true) && !state.update(at(0), &reading(5, 4), true));
+        assert_eq!(state.revision(), 1);
+        assert_eq!(WindowState::from_bytes(&state.to_bytes(), 1), Some(state));
     }
 }

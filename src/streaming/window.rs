@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 /// The longest window, in seconds: seven days.
 const LONGEST: i64 = 7 * 24 * 3600;
 
+/// The most windows that one reading falls into.
+const MOST_OVERLAPPING: i64 = 60;
+
 /// A span of event time, `[start, end)`: the start belongs to it, the end to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Window {
@@ -20,49 +23,79 @@ pub struct Window {
     pub end: DateTime<Utc>,
 }
 
-/// Windows of one length that neither overlap nor leave a gap, aligned to 1970-01-01T00:00:00Z.
+/// Windows of one length, of which one begins at each multiple of the slide since 1970-01-01T00:00:00Z.
+///
+/// If the slide is the length they are *tumbling*: they neither overlap nor leave a gap. If it is shorter they are *sliding*
+/// and overlap: a reading falls into several, and counts in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Tumbling {
-    seconds: i64,
+pub struct Windowing {
+    length: i64,
+    slide: i64,
 }
 
-impl Tumbling {
-    /// Windows of `length`, in whole seconds, above zero and at most seven days; else a usage error.
-    pub fn new(length: Duration) -> Result<Self> {
-        match i64::try_from(length.as_secs()) {
-            Ok(seconds @ 1..=LONGEST) if length.subsec_nanos() == 0 => Ok(Self { seconds }),
-            _ => Err(Error::usage("--window", format!("a window of {length:?} is not possible"))
-                .way_out("windows are from 1 second to 7 days, in whole seconds")),
+impl Windowing {
+    /// Windows of `length`, in whole seconds, above zero and at most seven days, one after the other; else a usage error.
+    pub fn tumbling(length: Duration) -> Result<Self> {
+        Self::sliding(length, length)
+    }
+
+    /// Windows of `length`, as for [`tumbling`](Self::tumbling), of which one begins every `slide`: whole seconds, above
+    /// zero, at most the length, and at least a sixtieth of it, because a reading is kept in each window that it falls into.
+    pub fn sliding(length: Duration, slide: Duration) -> Result<Self> {
+        let whole = |duration: Duration| (duration.subsec_nanos() == 0).then(|| i64::try_from(duration.as_secs()).ok());
+        let Some(length_seconds @ 1..=LONGEST) = whole(length).flatten() else {
+            return Err(Error::usage("--window", format!("a window of {length:?} is not possible"))
+                .way_out("windows are from 1 second to 7 days, in whole seconds"));
+        };
+        match whole(slide).flatten() {
+            Some(slide @ 1..) if slide <= length_seconds && length_seconds <= slide * MOST_OVERLAPPING => {
+                Ok(Self { length: length_seconds, slide })
+            }
+            _ => Err(Error::usage("--slide", format!("windows of {length:?} cannot begin every {slide:?}")).way_out(
+                format!("a slide is in whole seconds, from a {MOST_OVERLAPPING}th of the window to the whole of it"),
+            )),
         }
     }
 
     /// The length of each window.
     pub fn length(self) -> Duration {
-        Duration::from_secs(self.seconds.unsigned_abs())
+        Duration::from_secs(self.length.unsigned_abs())
     }
 
-    /// The window that `time` falls in.
-    pub fn window_of(self, time: DateTime<Utc>) -> Window {
-        let start = time.timestamp() - time.timestamp().rem_euclid(self.seconds);
-        self.starting_at(DateTime::from_timestamp(start, 0).unwrap_or(DateTime::<Utc>::MIN_UTC))
+    /// How long after one window the next begins.
+    pub fn slide(self) -> Duration {
+        Duration::from_secs(self.slide.unsigned_abs())
+    }
+
+    /// The windows that `time` falls in, by their start: one, or where they slide up to `length / slide`, rounded up.
+    pub fn windows_of(self, time: DateTime<Utc>) -> impl Iterator<Item = Window> + Clone {
+        let seconds = time.timestamp();
+        let last = seconds - seconds.rem_euclid(self.slide);
+        let before = (self.length - 1 - (seconds - last)) / self.slide;
+        (0..=before).rev().map(move |nth| {
+            let start = DateTime::from_timestamp(last - nth * self.slide, 0).unwrap_or(DateTime::<Utc>::MIN_UTC);
+            self.starting_at(start)
+        })
     }
 
     /// The window that begins at `start`.
     pub fn starting_at(self, start: DateTime<Utc>) -> Window {
-        let end = start.checked_add_signed(TimeDelta::seconds(self.seconds));
+        let end = start.checked_add_signed(TimeDelta::seconds(self.length));
         Window { start, end: end.unwrap_or(DateTime::<Utc>::MAX_UTC) }
     }
 }
 
-/// The length, in the largest unit that divides it: `10m`, `2h`, `90s`.
-impl fmt::Display for Tumbling {
+/// As the options would be written, each length in the largest unit that divides it: `10m`, `90s`, `10m --slide 5m`.
+impl fmt::Display for Windowing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.seconds {
-            seconds if seconds % 86_400 == 0 => write!(f, "{}d", seconds / 86_400),
-            seconds if seconds % 3600 == 0 => write!(f, "{}h", seconds / 3600),
-            seconds if seconds % 60 == 0 => write!(f, "{}m", seconds / 60),
-            seconds => write!(f, "{seconds}s"),
-        }
+        let written = |seconds: i64| match seconds {
+            seconds if seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
+            seconds if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
+            seconds if seconds % 60 == 0 => format!("{}m", seconds / 60),
+            seconds => format!("{seconds}s"),
+        };
+        f.write_str(&written(self.length))?;
+        if self.slide == self.length { Ok(()) } else { write!(f, " --slide {}", written(self.slide)) }
     }
 }
 
@@ -71,38 +104,65 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn tumbling(seconds: u64) -> Tumbling {
-        Tumbling::new(Duration::from_secs(seconds)).unwrap()
+    fn sliding(length: u64, slide: u64) -> Windowing {
+        Windowing::sliding(Duration::from_secs(length), Duration::from_secs(slide)).unwrap()
+    }
+
+    fn tumbling(length: u64) -> Windowing {
+        Windowing::tumbling(Duration::from_secs(length)).unwrap()
+    }
+
+    fn of(windowing: Windowing, time: DateTime<Utc>) -> Vec<Window> {
+        windowing.windows_of(time).collect()
     }
 
     #[test]
     fn a_window_holds_its_start_and_not_its_end() {
-        let window = tumbling(600).window_of("2022-05-12T09:18:14Z".parse().unwrap());
-        assert_eq!(window.start.to_rfc3339(), "2022-05-12T09:10:00+00:00");
-        assert_eq!(window.end.to_rfc3339(), "2022-05-12T09:20:00+00:00");
-        assert_eq!(tumbling(600).window_of(window.start), window);
-        assert_eq!(tumbling(600).window_of(window.end).start, window.end);
+        let windows = of(tumbling(600), "2022-05-12T09:18:14Z".parse().unwrap());
+        assert_eq!(windows.len(), 1);
+        assert_eq!(windows[0].start.to_rfc3339(), "2022-05-12T09:10:00+00:00");
+        assert_eq!(windows[0].end.to_rfc3339(), "2022-05-12T09:20:00+00:00");
+        assert_eq!(of(tumbling(600), windows[0].start), windows);
+        assert_eq!(of(tumbling(600), windows[0].end)[0].start, windows[0].end);
+    }
+
+    #[test]
+    fn sliding_windows_overlap() {
+        let time = |time: &str| format!("2022-05-12T{time}:00Z").parse::<DateTime<Utc>>().unwrap();
+        let starts = |windowing, at| of(windowing, time(at)).into_iter().map(|window| window.start).collect::<Vec<_>>();
+        assert_eq!(starts(sliding(600, 300), "09:18"), [time("09:10"), time("09:15")]);
+        assert_eq!(starts(sliding(600, 300), "09:20"), [time("09:15"), time("09:20")]);
+        // Every four minutes, ten long: two or three at a time.
+        assert_eq!(starts(sliding(600, 240), "09:04"), [time("08:56"), time("09:00"), time("09:04")]);
+        assert_eq!(starts(sliding(600, 240), "09:07"), [time("09:00"), time("09:04")]);
     }
 
     proptest! {
         #[test]
-        fn every_instant_lies_in_one_aligned_window(
-            seconds in 1..=LONGEST as u64,
+        fn the_windows_of_an_instant_are_all_that_hold_it(
+            (length, slide) in (1..=LONGEST as u64)
+                .prop_flat_map(|length| (Just(length), length.div_ceil(MOST_OVERLAPPING as u64)..=length)),
             millis in prop_oneof![-100_000_000_000_000..100_000_000_000_000i64, Just(-1), Just(0)],
         ) {
             let time = DateTime::from_timestamp_millis(millis).unwrap();
-            let window = tumbling(seconds).window_of(time);
-            prop_assert!(window.start <= time && time < window.end);
-            prop_assert_eq!(window.start.timestamp() % seconds.cast_signed(), 0);
-            prop_assert_eq!((window.end - window.start).num_seconds(), seconds.cast_signed());
+            let windows = of(sliding(length, slide), time);
+            prop_assert!(!windows.is_empty() && windows.len() <= MOST_OVERLAPPING as usize);
+            for window in &windows {
+                prop_assert!(window.start <= time && time < window.end);
+                prop_assert_eq!(window.start.timestamp() % slide.cast_signed(), 0);
+                prop_assert_eq!((window.end - window.start).num_seconds(), length.cast_signed());
+            }
+            let slide = TimeDelta::seconds(slide.cast_signed());
+            prop_assert!(windows.windows(2).all(|pair| pair[1].start - pair[0].start == slide));
+            prop_assert!(windows[0].end - slide <= time && time < windows[windows.len() - 1].start + slide);
         }
     }
 
     #[test]
     fn the_ends_of_time_have_a_window_too() {
         for time in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
-            let window = tumbling(7 * 24 * 3600).window_of(time);
-            assert!(window.start <= time && time <= window.end);
+            let windows = of(tumbling(7 * 24 * 3600), time);
+            assert!(windows.len() == 1 && windows[0].start <= time && time <= windows[0].end);
         }
     }
 
@@ -111,12 +171,21 @@ mod tests {
         for length in
             [Duration::ZERO, Duration::from_millis(1500), Duration::from_secs(7 * 24 * 3600 + 1), Duration::MAX]
         {
-            assert_eq!(Tumbling::new(length).unwrap_err().exit_code(), 2);
+            assert_eq!(Windowing::tumbling(length).unwrap_err().exit_code(), 2);
         }
-        let error = Tumbling::new(Duration::ZERO).unwrap_err().to_string();
+        let error = Windowing::tumbling(Duration::ZERO).unwrap_err().to_string();
         assert_eq!(
             error,
             "--window: a window of 0ns is not possible; windows are from 1 second to 7 days, in whole seconds"
+        );
+        let hour = Duration::from_secs(3600);
+        for slide in [Duration::ZERO, Duration::from_millis(90_500), hour * 2, Duration::from_secs(59), Duration::MAX] {
+            assert_eq!(Windowing::sliding(hour, slide).unwrap_err().exit_code(), 2);
+        }
+        assert_eq!(
+            Windowing::sliding(hour, hour * 2).unwrap_err().to_string(),
+            "--slide: windows of 3600s cannot begin every 7200s; a slide is in whole seconds, from a 60th of the window to \
+             the whole of it"
         );
     }
 
@@ -124,5 +193,6 @@ mod tests {
     fn a_length_is_shown_in_its_largest_unit() {
         let shown = [90, 600, 7200, 86_400].map(|seconds| tumbling(seconds).to_string());
         assert_eq!(shown, ["90s", "10m", "2h", "1d"]);
+        assert_eq!(sliding(3600, 300).to_string(), "1h --slide 5m");
     }
 }

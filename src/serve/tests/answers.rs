@@ -28,7 +28,7 @@ fn the_numbers_are_those_of_the_store() {
         assert_eq!(station.window, Some(newest.window));
         assert_eq!(
             (station.docks, station.occupancy),
-            (newest.quantities.docks.mean, newest.quantities.occupancy.mean)
+            (newest.statistics.quantities.docks.last, newest.statistics.quantities.occupancy.last)
         );
     }
 

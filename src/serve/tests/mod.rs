@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use super::{ServeSettings, Server};
 use crate::station::{StationCode, StationStatus};
-use crate::streaming::{SqliteStore, StreamingStatistics, Tumbling, Zones};
+use crate::streaming::{SqliteStore, StreamingStatistics, Windowing, Zones};
 
 /// A store in a folder of its own, an engine that writes to it, and a server that shows it.
 pub(super) struct Shown {
@@ -40,7 +40,7 @@ impl Shown {
     pub(super) fn new(settings: ServeSettings, readings: &[StationStatus]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let open = || Box::new(SqliteStore::open(folder.path().join("shown.sqlite")).unwrap());
-        let ten_minutes = Tumbling::new(Duration::from_secs(600)).unwrap();
+        let ten_minutes = Windowing::tumbling(Duration::from_secs(600)).unwrap();
         let mut engine = StreamingStatistics::new(ten_minutes, open()).unwrap();
         update(&mut engine, readings);
         let address = "127.0.0.1:0".parse().unwrap();

@@ -5,7 +5,7 @@
 
 use super::{Count, Statistic};
 
-/// The arithmetic mean; `None` before the first value.
+/// The arithmetic mean of the known values, each of which counts once; `None` before the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Mean {
     /// How many values.
@@ -17,9 +17,9 @@ pub struct Mean {
 impl Statistic for Mean {
     type Value = Option<f64>;
 
-    fn update(&mut self, value: f64) {
-        self.count.update(value);
-        self.sum += value;
+    fn update(&mut self, at: i64, value: Option<f64>) {
+        self.count.update(at, value);
+        self.sum += value.unwrap_or(0.0);
     }
 
     fn get(&self) -> Option<f64> {
@@ -27,27 +27,27 @@ impl Statistic for Mean {
         (count > 0).then(|| self.sum / count as f64)
     }
 
-    fn merge(&mut self, other: &Self) {
-        self.count.merge(&other.count);
-        self.sum += other.sum;
+    fn merge(&mut self, later: &Self) {
+        self.count.merge(&later.count);
+        self.sum += later.sum;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::assert_equals_its_twin;
+    use super::super::{assert_equals_its_twin, known, some_values};
     use super::*;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn of_integers_equals_its_batch_twin_to_the_last_digit(
-            values in prop::collection::vec(-1_000_000..1_000_000i64, 0..60),
+            values in some_values((-1_000_000..1_000_000i64).prop_map(|value| value as f64)),
             cut in 0..60usize,
         ) {
-            let values: Vec<f64> = values.into_iter().map(|value| value as f64).collect();
             assert_equals_its_twin::<Mean>(&values, cut, |values| {
-                let sum: i64 = values.iter().map(|&value| value as i64).sum();
+                let values = known(values);
+                let sum: i64 = values.iter().map(|&(_, value)| value as i64).sum();
                 (!values.is_empty()).then(|| sum as f64 / values.len() as f64)
             });
         }
@@ -59,7 +59,7 @@ mod tests {
             let mut mean = Mean::default();
             let mut running = 0.0;
             for (i, &value) in values.iter().enumerate() {
-                mean.update(value);
+                mean.update(0, Some(value));
                 running += (value - running) / (i + 1) as f64;
                 prop_assert!((mean.get().unwrap() - running).abs() <= 1e-12);
             }

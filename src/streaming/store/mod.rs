@@ -1,12 +1,14 @@
 //! The store that keeps the statistics, and the rows it answers with.
 //!
-//! A store keeps whole accumulators, so that a window can go on after a restart, and gives them back as readable rows. It
-//! knows stations, not zones: the statistics of any [`Zones`] are computed from those of the stations, in one place for
-//! all stores.
+//! A store keeps each window's readings, so that it can go on after a restart, beside its statistics as readable rows, and in
+//! the same transaction how far the topic has been read. It knows stations, not zones: the statistics of any [`Zones`] are
+//! computed from those of the stations, in one place for all stores.
 
+mod columns;
 mod sqlite;
 mod zone_windows;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,24 +16,25 @@ use std::str::FromStr;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::state::{Quantities, Station, WindowState};
-use super::stats::Summary;
-use super::window::{Tumbling, Window};
+use super::state::{WindowState, WindowStatistics};
+use super::station::Station;
+use super::window::{Window, Windowing};
 use super::zone::Zones;
 use crate::error::{Error, Place, Result};
-use crate::station::StationCode;
+use crate::station::{StationCode, StationStatus};
 
 pub use sqlite::SqliteStore;
 
 /// Keeps the windows of all stations.
 ///
-/// One engine writes to a store at a time; any number of others may read it meanwhile.
+/// Of several engines that write to a store each has stations of its own, as the members of a consumer group have; any
+/// number of programs may read it meanwhile.
 pub trait Store: fmt::Debug + Send {
     /// Where the store is, for messages.
     fn place(&self) -> Place;
 
-    /// The length of the windows in the store; `None` while it is empty.
-    fn tumbling(&mut self) -> Result<Option<Tumbling>>;
+    /// Which windows are in the store; `None` while it is empty.
+    fn windowing(&mut self) -> Result<Option<Windowing>>;
 
     /// All stations, by code.
     fn stations(&mut self) -> Result<Vec<Station>>;
@@ -39,10 +42,22 @@ pub trait Store: fmt::Debug + Send {
     /// What was kept of a station's window.
     fn window_state(&mut self, station_code: &StationCode, window: Window) -> Result<Option<WindowState>>;
 
-    /// Keeps stations and windows, in the place of what was kept of them before: all or, after an error, nothing.
+    /// Whether a reading of this event time was kept aside, because it came too late.
+    fn is_kept_aside(&mut self, station_code: &StationCode, last_reported: DateTime<Utc>) -> Result<bool>;
+
+    /// How many readings were kept aside, because they came too late.
+    fn kept_aside(&mut self) -> Result<u64>;
+
+    /// For each partition of a topic the offset of the next message to be read; none of a partition that was never read.
+    /// A topic is named with the cluster that it is of ([`Progress::topic`]).
+    fn positions(&mut self, topic: &str) -> Result<BTreeMap<i32, i64>>;
+
+    /// Keeps stations and windows in the place of what was kept of them before, what came too late, and how far the topic has
+    /// been read: all of it or, after an error, nothing. `false`, and nothing is kept, if somebody else has gone on in the
+    /// topic meanwhile. An error if the store keeps other windows.
     ///
-    /// Every station of a window must be among `stations` or in the store already.
-    fn write(&mut self, stations: &[&Station], windows: &[WindowRow<'_>]) -> Result<()>;
+    /// Every station of a window must be among the stations, or in the store already.
+    fn write(&mut self, changes: &Changes<'_>) -> Result<bool>;
 
     /// The newest window that ends at `until` or before; with `None` the newest of all.
     fn latest_window(&mut self, until: Option<DateTime<Utc>>) -> Result<Option<Window>>;
@@ -68,6 +83,29 @@ pub trait Store: fmt::Debug + Send {
     }
 }
 
+/// What is to be written, in one transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Changes<'a> {
+    /// Which windows these are.
+    pub windowing: Windowing,
+    /// The stations that changed.
+    pub stations: &'a [&'a Station],
+    /// The windows that changed, by start, then by station code.
+    pub windows: &'a [WindowRow<'a>],
+    /// Readings that came too late, each different from all others here and in the store.
+    pub too_late: &'a [&'a StationStatus],
+    /// How far the topic has been read; `None` if that is kept elsewhere.
+    pub progress: Option<&'a Progress>,
+}
+
+impl Changes<'_> {
+    /// Whether nothing is to be written.
+    pub fn is_empty(&self) -> bool {
+        let Self { windowing: _, stations, windows, too_late, progress } = self;
+        stations.is_empty() && windows.is_empty() && too_late.is_empty() && progress.is_none_or(Progress::is_empty)
+    }
+}
+
 /// A window to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct WindowRow<'a> {
@@ -77,6 +115,31 @@ pub struct WindowRow<'a> {
     pub window: Window,
     /// What is kept of it.
     pub state: &'a WindowState,
+}
+
+/// How far a topic has been read since what was written before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The topic, with the cluster that it is of: `CLUSTER/TOPIC`. Offsets of another cluster would mean other messages.
+    pub topic: String,
+    /// For each partition that was read, from where and up to where.
+    pub partitions: BTreeMap<i32, Span>,
+}
+
+/// The messages of one partition that were read, by their offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The position that the store must still have; `None`: it must have none.
+    pub from: Option<i64>,
+    /// The position then: the offset of the next message.
+    pub to: i64,
+}
+
+impl Progress {
+    /// Whether nothing was read.
+    pub fn is_empty(&self) -> bool {
+        self.partitions.is_empty()
+    }
 }
 
 /// Which rows are asked for: those that fulfil all of it.
@@ -130,22 +193,16 @@ pub struct StationWindow {
     /// The window.
     #[serde(flatten)]
     pub window: Window,
-    /// How many different readings fell into the window.
-    pub readings: u64,
-    /// How many of them came from the station while it was closed; they enter no statistic.
-    pub closed: u64,
-    /// Mean number of docks.
-    pub capacity: Option<f64>,
-    /// The four quantities.
+    /// What is said of it.
     #[serde(flatten)]
-    pub quantities: Quantities<Summary>,
+    pub statistics: WindowStatistics,
 }
 
 /// The statistics of one zone in one window.
 ///
 /// The mean of a quantity is the mean of its stations' means, each weighted by the station's mean capacity in the window;
-/// for the occupancy that is the zone's bikes over its docks. A station whose capacity is unknown has no weight. Minimum,
-/// maximum and count are over all readings of the zone.
+/// for the occupancy that is the zone's bikes over its docks. A station whose capacity is unknown has no weight. What the
+/// others are is said at [`Summary`](super::Summary) and [`WindowStatistics`]. A zone's revision is the sum of its stations'.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ZoneWindow {
     /// How the network is divided, as [`Zones`] are written.
@@ -159,15 +216,9 @@ pub struct ZoneWindow {
     pub stations: u64,
     /// How many stations the zone is known to have, whenever they reported.
     pub expected: u64,
-    /// How many different readings fell into the window.
-    pub readings: u64,
-    /// How many of them came from closed stations; they enter no statistic.
-    pub closed: u64,
-    /// Number of docks: the sum of the stations' mean capacities.
-    pub capacity: Option<f64>,
-    /// The four quantities.
+    /// What is said of it.
     #[serde(flatten)]
-    pub quantities: Quantities<Summary>,
+    pub statistics: WindowStatistics,
 }
 
 /// Where a store is to be found, as it is written in options: `sqlite:FILE`.

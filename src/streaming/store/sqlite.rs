@@ -3,21 +3,29 @@
 //! Write-ahead logging lets readers and the one writer pass each other; every commit reaches the disk before
 //! [`write`](Store::write) returns, because offsets are acknowledged to Kafka after it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rusqlite::types::{ToSqlOutput, Type, Value};
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params, params_from_iter};
 
-use super::{Select, StationWindow, Store, WindowRow};
+use super::columns::{Columns, Number, STATISTICS, numbers, statistics};
+use super::{Changes, Progress, Select, Span, StationWindow, Store, WindowRow};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::station::StationCode;
-use crate::streaming::state::{Quantities, Station, WindowState};
-use crate::streaming::stats::{Accumulator, Count, Max, Mean, Min, Summary};
-use crate::streaming::window::{Tumbling, Window};
+use crate::streaming::engine::other_windows;
+use crate::streaming::state::WindowState;
+use crate::streaming::station::Station;
+use crate::streaming::window::{Window, Windowing};
 
-/// What brings a file from each version of the schema to the next. Add to the end; never change one that was released.
-const MIGRATIONS: [&str; 1] = [include_str!("schema_1.sql")];
+/// What brings a file from each version of the schema to the next, from [`OLDEST`] on. Add to the end; never change one that
+/// was released.
+const MIGRATIONS: [&str; 1] = [include_str!("sqlite_2.sql")];
+
+/// The version that the first migration makes. Version 1 kept sums without the readings: they cannot be carried on.
+const OLDEST: usize = 2;
 
 /// Marks a file as ours: `veli` in ASCII.
 const APPLICATION_ID: i64 = 0x7665_6c69;
@@ -26,8 +34,8 @@ const OTHER_FILE: &str = "give another file, --store sqlite:FILE";
 
 /// A [`Store`] in an SQLite file.
 ///
-/// The tables `stations` and `station_windows` and the views `station_statistics` and `zone_statistics` may be read by
-/// any program; their columns and units are described in the file's own schema (`.schema` in the sqlite3 shell). The view
+/// The tables `stations`, `station_windows` and `too_late` and the views `station_statistics` and `zone_statistics` may be
+/// read by any program; their columns and units are described in the file's own schema (`.schema` in the sqlite3 shell). The view
 /// of the zones is for those other programs, and knows communes and arrondissements:
 /// [`zone_windows`](Store::zone_windows) gives the same of them, and of all other [`Zones`](crate::streaming::Zones).
 #[derive(Debug)]
@@ -81,17 +89,13 @@ impl Store for SqliteStore {
         Place::file(&self.path)
     }
 
-    fn tumbling(&mut self) -> Result<Option<Tumbling>> {
-        let seconds =
-            self.connection.query_row("SELECT window_seconds FROM station_windows LIMIT 1", [], |row| row.get(0));
-        let seconds: Option<u32> = seconds.optional().map_err(|error| failed(&self.path, &error))?;
-        let tumbling = seconds.map(|seconds| Tumbling::new(std::time::Duration::from_secs(seconds.into())));
-        tumbling.transpose().map_err(|error| Error::new(ErrorKind::Store, error.message()).at(self.place()))
+    fn windowing(&mut self) -> Result<Option<Windowing>> {
+        windowing(&self.connection).map_err(|error| failed(&self.path, &error))
     }
 
     fn stations(&mut self) -> Result<Vec<Station>> {
-        let sql = "SELECT code, name, lat, lon, commune, arrondissement, capacity, last_reported, fetched_at \
-                   FROM stations WHERE TRUE";
+        let sql = "SELECT code, name, lat, lon, commune, arrondissement, capacity, last_reported_ms, \
+                   fetched_at_ms, clock_ms                    FROM stations WHERE TRUE";
         let mut stations = Vec::new();
         self.visit_rows(sql, "code", Select::ALL, "code", |row| {
             stations.push(Station {
@@ -102,8 +106,9 @@ impl Store for SqliteStore {
                 commune: row.get(4)?,
                 arrondissement: row.get(5)?,
                 capacity: row.get(6)?,
-                last_reported: time(row, 7)?,
-                fetched_at: time(row, 8)?,
+                last_reported: milliseconds(row, 7)?,
+                fetched_at: milliseconds(row, 8)?,
+                clock: milliseconds(row, 9)?,
             });
             Ok(())
         })?;
@@ -111,30 +116,60 @@ impl Store for SqliteStore {
     }
 
     fn window_state(&mut self, station_code: &StationCode, window: Window) -> Result<Option<WindowState>> {
-        let sql = format!(
-            "SELECT {} FROM station_windows WHERE window_start = ?1 AND window_seconds = ?2 AND station_code = ?3",
-            STATE_COLUMNS.join(", ")
-        );
-        let key = params![window.start.timestamp(), seconds(window), station_code.as_str()];
-        self.connection.query_row(&sql, key, read_state).optional().map_err(|error| failed(&self.path, &error))
+        let look_up = || {
+            let mut statement = self.connection.prepare_cached(
+                "SELECT samples, revision FROM station_windows WHERE window_start = ?1 AND station_code = ?2",
+            )?;
+            statement.query_row(params![window.start.timestamp(), station_code.as_str()], read_state).optional()
+        };
+        look_up().map_err(|error| failed(&self.path, &error))
     }
 
-    fn write(&mut self, stations: &[&Station], windows: &[WindowRow<'_>]) -> Result<()> {
-        write(&mut self.connection, stations, windows).map_err(|error| failed(&self.path, &error))
+    fn is_kept_aside(&mut self, station_code: &StationCode, last_reported: DateTime<Utc>) -> Result<bool> {
+        let look_up = || {
+            let sql = "SELECT EXISTS (SELECT 1 FROM too_late WHERE station_code = ?1 AND last_reported_ms = ?2)";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            statement.query_row(params![station_code.as_str(), last_reported.timestamp_millis()], |row| row.get(0))
+        };
+        look_up().map_err(|error| failed(&self.path, &error))
+    }
+
+    fn kept_aside(&mut self) -> Result<u64> {
+        let count = self.connection.query_row("SELECT COUNT(*) FROM too_late", [], |row| row.count(0));
+        count.map_err(|error| failed(&self.path, &error))
+    }
+
+    fn positions(&mut self, topic: &str) -> Result<BTreeMap<i32, i64>> {
+        let look_up = || -> rusqlite::Result<_> {
+            let mut statement =
+                self.connection.prepare("SELECT partition, next_offset FROM positions WHERE topic = ?1")?;
+            statement.query_map([topic], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()
+        };
+        look_up().map_err(|error| failed(&self.path, &error))
+    }
+
+    fn write(&mut self, changes: &Changes<'_>) -> Result<bool> {
+        let kept = write(&mut self.connection, changes).map_err(|error| failed(&self.path, &error))?;
+        match kept {
+            Kept::All => Ok(true),
+            Kept::Overtaken => Ok(false),
+            Kept::Other(kept) => Err(other_windows(kept, changes.windowing).at(self.place())),
+        }
     }
 
     fn latest_window(&mut self, until: Option<DateTime<Utc>>) -> Result<Option<Window>> {
         let until = until.map_or(i64::MAX, |until| until.timestamp());
-        let sql = "SELECT window_start, window_start + window_seconds FROM station_windows \
-                   WHERE window_start + window_seconds <= ?1 ORDER BY window_start DESC LIMIT 1";
+        let sql = "SELECT window_start, window_end FROM station_windows WHERE window_end <= ?1 \
+                   ORDER BY window_start DESC LIMIT 1";
         let latest = self.connection.query_row(sql, [until], |row| window(row, 0));
         latest.optional().map_err(|error| failed(&self.path, &error))
     }
 
     fn visit_station_windows(&mut self, select: Select<'_>, visit: &mut dyn FnMut(StationWindow)) -> Result<()> {
         let sql = format!(
-            "SELECT station_code, name, commune, arrondissement, lat, lon, window_start, window_end, readings, closed, \
-             capacity, {SUMMARY_COLUMNS} FROM station_statistics WHERE TRUE"
+            "SELECT station_code, name, commune, arrondissement, lat, lon, window_start, window_end, {} \
+             FROM station_statistics WHERE TRUE",
+            STATISTICS.join(", ")
         );
         self.visit_rows(&sql, "station_code", select, "window_start, station_code", |row| {
             visit(StationWindow {
@@ -145,46 +180,12 @@ impl Store for SqliteStore {
                 lat: row.get(4)?,
                 lon: row.get(5)?,
                 window: window(row, 6)?,
-                readings: natural(row, 8)?,
-                closed: natural(row, 9)?,
-                capacity: row.get(10)?,
-                quantities: summaries(row, 11)?,
+                statistics: statistics(row, 8)?,
             });
             Ok(())
         })
     }
 }
-
-/// The columns of a summary in the views, quantity by quantity.
-const SUMMARY_COLUMNS: &str = "mechanical_count, mechanical_mean, mechanical_min, mechanical_max, \
-                               ebike_count, ebike_mean, ebike_min, ebike_max, \
-                               docks_count, docks_mean, docks_min, docks_max, \
-                               occupancy_count, occupancy_mean, occupancy_min, occupancy_max";
-
-/// The columns of `station_windows` that hold a window's state, as [`read_state`] and [`write`] order them.
-const STATE_COLUMNS: [&str; 21] = [
-    "readings",
-    "closed",
-    "event_times",
-    "capacity_count",
-    "capacity_sum",
-    "mechanical_count",
-    "mechanical_sum",
-    "mechanical_min",
-    "mechanical_max",
-    "ebike_count",
-    "ebike_sum",
-    "ebike_min",
-    "ebike_max",
-    "docks_count",
-    "docks_sum",
-    "docks_min",
-    "docks_max",
-    "occupancy_count",
-    "occupancy_sum",
-    "occupancy_min",
-    "occupancy_max",
-];
 
 /// Brings the file to the newest schema, once it is clear that it is ours.
 fn prepare(path: &Path, connection: &mut Connection) -> Result<()> {
@@ -203,16 +204,22 @@ fn prepare(path: &Path, connection: &mut Connection) -> Result<()> {
         let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0));
         version.map(|version| version as usize).map_err(sql)
     };
-    let (known, newest) = (version(connection)?, MIGRATIONS.len());
+    let (known, newest) = (version(connection)?, OLDEST + MIGRATIONS.len() - 1);
     if known > newest {
         return refuse(format!("has schema version {known}, newer than the {newest} that this program knows"));
+    }
+    if (1..OLDEST).contains(&known) {
+        return refuse(format!(
+            "has schema version {known}, whose windows cannot be gone on with: replay the topic into a new file"
+        ));
     }
     if known == newest {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
     // Asked again: another program may have done the work while this one waited for its turn.
-    for migration in MIGRATIONS.iter().skip(version(&transaction)?) {
+    let made = version(&transaction)?;
+    for migration in MIGRATIONS.iter().skip((made + 1).saturating_sub(OLDEST)) {
         transaction.execute_batch(migration).map_err(sql)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(sql)?;
@@ -220,97 +227,141 @@ fn prepare(path: &Path, connection: &mut Connection) -> Result<()> {
     transaction.commit().map_err(sql)
 }
 
-fn write(connection: &mut Connection, stations: &[&Station], windows: &[WindowRow<'_>]) -> rusqlite::Result<()> {
-    let transaction = connection.transaction()?;
-    {
-        let mut upsert = transaction.prepare(
-            "INSERT INTO stations VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET \
-             name = excluded.name, lat = excluded.lat, lon = excluded.lon, commune = excluded.commune, \
-             arrondissement = excluded.arrondissement, capacity = excluded.capacity, \
-             last_reported = excluded.last_reported, fetched_at = excluded.fetched_at",
-        )?;
-        for station in stations {
-            upsert.execute(params![
-                station.code.as_str(),
-                station.name,
-                station.lat,
-                station.lon,
-                station.commune,
-                station.arrondissement,
-                station.capacity,
-                station.last_reported.timestamp(),
-                station.fetched_at.timestamp(),
-            ])?;
-        }
-        let marks = vec!["?"; 3 + STATE_COLUMNS.len()].join(", ");
-        let replaced = STATE_COLUMNS.map(|column| format!("{column} = excluded.{column}")).join(", ");
-        let mut upsert = transaction.prepare(&format!(
-            "INSERT INTO station_windows (window_start, window_seconds, station_code, {}) VALUES ({marks}) \
-             ON CONFLICT DO UPDATE SET {replaced}",
-            STATE_COLUMNS.join(", ")
-        ))?;
-        for row in windows {
-            upsert.execute(params_from_iter(window_values(row)))?;
-        }
-    }
-    transaction.commit()
+/// What became of a transaction.
+enum Kept {
+    All,
+    /// Another process has read on.
+    Overtaken,
+    /// The store keeps other windows.
+    Other(Windowing),
 }
 
-/// The values of a row of `station_windows`: its key, then [`STATE_COLUMNS`].
-fn window_values<'a>(row: &WindowRow<'a>) -> impl Iterator<Item = ToSqlOutput<'a>> {
-    let state = row.state;
-    let event_times: Vec<u8> = state.event_times.iter().flat_map(|offset| offset.to_le_bytes()).collect();
-    let head = [
-        row.window.start.timestamp().into(),
-        seconds(row.window).into(),
-        ToSqlOutput::from(row.station_code.as_str()),
-        natural_value(state.readings()),
-        natural_value(state.closed),
-        event_times.into(),
-        natural_value(state.capacity.count.0),
-        state.capacity.sum.into(),
-    ];
-    let quantities = state.quantities.each().into_iter().flat_map(|Accumulator { mean, min, max }| {
-        [natural_value(mean.count.0), mean.sum.into(), real(min.0), real(max.0)]
-    });
-    head.into_iter().chain(quantities)
+fn write(connection: &mut Connection, changes: &Changes<'_>) -> rusqlite::Result<Kept> {
+    // Immediate: what is checked first must still hold when it is written.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    match windowing(&transaction)? {
+        Some(kept) if kept != changes.windowing => return Ok(Kept::Other(kept)),
+        Some(_) => {}
+        None => {
+            let seconds = [changes.windowing.length(), changes.windowing.slide()].map(|length| length.as_secs());
+            let [length, slide] = seconds.map(natural_value);
+            transaction.execute("INSERT INTO windowing VALUES (1, ?1, ?2)", params![length, slide])?;
+        }
+    }
+    if let Some(progress) = changes.progress
+        && !move_on(&transaction, progress)?
+    {
+        return Ok(Kept::Overtaken);
+    }
+    write_stations(&transaction, changes.stations)?;
+    write_windows(&transaction, changes.windows)?;
+    for reading in changes.too_late {
+        let json =
+            serde_json::to_string(reading).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        transaction
+            .prepare_cached("INSERT INTO too_late VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+            .execute(params![reading.station_code.as_str(), reading.last_reported.timestamp_millis(), json])?;
+    }
+    transaction.commit()?;
+    Ok(Kept::All)
+}
+
+/// Notes how far the topic has been read; whether it still stood where this reading began.
+fn move_on(transaction: &Transaction<'_>, progress: &Progress) -> rusqlite::Result<bool> {
+    for (partition, &Span { from, to }) in &progress.partitions {
+        let moved = match from {
+            None => transaction
+                .prepare_cached("INSERT INTO positions VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+                .execute(params![progress.topic, partition, to])?,
+            Some(from) => transaction
+                .prepare_cached(
+                    "UPDATE positions SET next_offset = ?3 WHERE topic = ?1 AND partition = ?2 AND next_offset = ?4",
+                )?
+                .execute(params![progress.topic, partition, to, from])?,
+        };
+        if moved != 1 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn write_stations(transaction: &Transaction<'_>, stations: &[&Station]) -> rusqlite::Result<()> {
+    let mut upsert = transaction.prepare_cached(
+        "INSERT INTO stations VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO UPDATE SET \
+         name = excluded.name, lat = excluded.lat, lon = excluded.lon, commune = excluded.commune, \
+         arrondissement = excluded.arrondissement, capacity = excluded.capacity, \
+         last_reported_ms = excluded.last_reported_ms, fetched_at_ms = excluded.fetched_at_ms, \
+         clock_ms = excluded.clock_ms",
+    )?;
+    for station in stations {
+        upsert.execute(params![
+            station.code.as_str(),
+            station.name,
+            station.lat,
+            station.lon,
+            station.commune,
+            station.arrondissement,
+            station.capacity,
+            station.last_reported.timestamp_millis(),
+            station.fetched_at.timestamp_millis(),
+            station.clock.timestamp_millis(),
+        ])?;
+    }
+    Ok(())
+}
+
+fn write_windows(transaction: &Transaction<'_>, windows: &[WindowRow<'_>]) -> rusqlite::Result<()> {
+    let replaced = STATISTICS.map(|column| format!("{column} = excluded.{column}")).join(", ");
+    let marks = vec!["?"; 4 + STATISTICS.len()].join(", ");
+    let mut upsert = transaction.prepare_cached(&format!(
+        "INSERT INTO station_windows (window_start, window_end, station_code, samples, {}) VALUES ({marks}) \
+         ON CONFLICT DO UPDATE SET samples = excluded.samples, {replaced}",
+        STATISTICS.join(", ")
+    ))?;
+    for row in windows {
+        let key = [
+            row.window.start.timestamp().into(),
+            row.window.end.timestamp().into(),
+            ToSqlOutput::from(row.station_code.as_str()),
+            row.state.to_bytes().into(),
+        ];
+        let said = row.state.statistics(row.window);
+        let values = numbers(&said).map(|number| match number {
+            Number::Count(count) => natural_value(count),
+            Number::Real(real) => ToSqlOutput::Owned(real.map_or(Value::Null, Value::Real)),
+        });
+        upsert.execute(params_from_iter(key.into_iter().chain(values)))?;
+    }
+    Ok(())
+}
+
+fn windowing(connection: &Connection) -> rusqlite::Result<Option<Windowing>> {
+    let sql = "SELECT length_seconds, slide_seconds FROM windowing";
+    let seconds = connection.query_row(sql, [], |row| Ok((row.count(0)?, row.count(1)?))).optional()?;
+    let of = |(length, slide)| Windowing::sliding(Duration::from_secs(length), Duration::from_secs(slide));
+    seconds
+        .map(of)
+        .transpose()
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, Type::Integer, Box::new(error)))
 }
 
 fn read_state(row: &Row<'_>) -> rusqlite::Result<WindowState> {
-    let times: Vec<u8> = row.get(2)?;
-    let (times, rest) = times.as_chunks::<4>();
-    let event_times: Vec<u32> = times.iter().map(|&bytes| u32::from_le_bytes(bytes)).collect();
-    if !rest.is_empty() || event_times.len() as u64 != natural(row, 0)? {
-        let reason = "as many event times as readings were expected";
-        return Err(rusqlite::Error::FromSqlConversionFailure(2, Type::Blob, reason.into()));
-    }
-    let mean = |from| Ok::<_, rusqlite::Error>(Mean { count: Count(natural(row, from)?), sum: row.get(from + 1)? });
-    let accumulator = |from| {
-        Ok::<_, rusqlite::Error>(Accumulator {
-            mean: mean(from)?,
-            min: Min(row.get(from + 2)?),
-            max: Max(row.get(from + 3)?),
-        })
-    };
-    Ok(WindowState {
-        event_times,
-        closed: natural(row, 1)?,
-        capacity: mean(3)?,
-        quantities: Quantities::from_each([accumulator(5)?, accumulator(9)?, accumulator(13)?, accumulator(17)?]),
-    })
+    let refused = || rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, "these are no samples".into());
+    WindowState::from_bytes(row.get_ref(0)?.as_blob()?, row.count(1)?).ok_or_else(refused)
 }
 
-/// The sixteen [`SUMMARY_COLUMNS`], which begin at column `from`.
-fn summaries(row: &Row<'_>, from: usize) -> rusqlite::Result<Quantities<Summary>> {
-    let summary = |from| {
-        Ok::<_, rusqlite::Error>(Summary {
-            count: natural(row, from)?,
-            mean: row.get(from + 1)?,
-            min: row.get(from + 2)?,
-            max: row.get(from + 3)?,
-        })
-    };
-    Ok(Quantities::from_each([summary(from)?, summary(from + 4)?, summary(from + 8)?, summary(from + 12)?]))
+impl Columns for Row<'_> {
+    type Error = rusqlite::Error;
+
+    fn count(&self, column: usize) -> rusqlite::Result<u64> {
+        let number: i64 = self.get(column)?;
+        u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
+    }
+
+    fn real(&self, column: usize) -> rusqlite::Result<Option<f64>> {
+        self.get(column)
+    }
 }
 
 fn station_code(row: &Row<'_>, column: usize) -> rusqlite::Result<StationCode> {
@@ -328,21 +379,13 @@ fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<DateTime<Utc>> {
     DateTime::from_timestamp(seconds, 0).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, seconds))
 }
 
-fn natural(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    let number: i64 = row.get(column)?;
-    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
+fn milliseconds(row: &Row<'_>, column: usize) -> rusqlite::Result<DateTime<Utc>> {
+    let milliseconds = row.get(column)?;
+    DateTime::from_timestamp_millis(milliseconds).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, milliseconds))
 }
 
 fn natural_value(number: u64) -> ToSqlOutput<'static> {
     ToSqlOutput::Owned(Value::Integer(i64::try_from(number).unwrap_or(i64::MAX)))
-}
-
-fn real(number: Option<f64>) -> ToSqlOutput<'static> {
-    ToSqlOutput::Owned(number.map_or(Value::Null, Value::Real))
-}
-
-fn seconds(window: Window) -> i64 {
-    (window.end - window.start).num_seconds()
 }
 
 /// What SQLite said about this file, with the way out where one is known.
@@ -368,12 +411,12 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
 mod tests {
     use super::*;
     use crate::station::StationStatus;
+    use crate::streaming::state::WindowStatistics;
     use crate::streaming::{StreamingStatistics, ZoneKind, ZoneWindow, Zones};
     use proptest::prelude::*;
-    use std::time::Duration;
 
-    fn ten_minutes() -> Tumbling {
-        Tumbling::new(Duration::from_secs(600)).unwrap()
+    fn ten_minutes() -> Windowing {
+        Windowing::tumbling(Duration::from_secs(600)).unwrap()
     }
 
     fn reading(code: &str, minute: i64) -> StationStatus {
@@ -402,7 +445,7 @@ mod tests {
             writer.update(&reading(code, minute)).unwrap();
         }
         let mut reader = SqliteStore::open(&path).unwrap();
-        assert_eq!((reader.latest_window(None).unwrap(), reader.tumbling().unwrap()), (None, None));
+        assert_eq!((reader.latest_window(None).unwrap(), reader.windowing().unwrap()), (None, None));
         writer.flush().unwrap();
         let latest = reader.latest_window(None).unwrap().unwrap();
         assert_eq!(latest.start, reading("16107", 20).last_reported);
@@ -413,12 +456,15 @@ mod tests {
         assert_eq!(stations[0], Station::of(&reading("16107", 25)));
         assert_eq!(stations.len(), 2);
         let rows = reader.station_windows(Select::of("16107")).unwrap();
-        assert_eq!(rows.iter().map(|row| row.quantities.mechanical.mean).collect::<Vec<_>>(), [Some(3.0), Some(3.0)]);
+        assert_eq!(
+            rows.iter().map(|row| row.statistics.quantities.mechanical.mean).collect::<Vec<_>>(),
+            [Some(3.0), Some(3.0)]
+        );
         let mut again = engine(&path);
         assert!(!again.update(&reading("16107", 0)).unwrap());
         assert!(again.update(&reading("16107", 3)).unwrap());
         again.flush().unwrap();
-        assert_eq!(reader.station_windows(Select::at(rows[0].window.start)).unwrap()[0].readings, 2);
+        assert_eq!(reader.station_windows(Select::at(rows[0].window.start)).unwrap()[0].statistics.readings, 2);
     }
 
     #[test]
@@ -458,7 +504,14 @@ mod tests {
         Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
         assert_eq!(
             refusal(&path),
-            ": has schema version 7, newer than the 1 that this program knows; give another file, --store sqlite:FILE"
+            ": has schema version 7, newer than the 2 that this program knows; give another file, --store sqlite:FILE"
+        );
+
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 1).unwrap();
+        assert_eq!(
+            refusal(&path),
+            ": has schema version 1, whose windows cannot be gone on with: replay the topic into a new file; \
+             give another file, --store sqlite:FILE"
         );
 
         let nowhere = folder.path().join("missing/a.db");
@@ -489,19 +542,23 @@ mod tests {
         let station = Station::of(&reading("16107", 0));
         let unknown = StationCode::new("1").unwrap();
         let state = WindowState::default();
-        let window = ten_minutes().window_of(station.last_reported);
+        let window = ten_minutes().windows_of(station.last_reported).next().unwrap();
         let row = |station_code| WindowRow { station_code, window, state: &state };
-        assert!(store.write(&[&station], &[row(&station.code), row(&unknown)]).is_err());
+        let write = |store: &mut SqliteStore, windows: &[WindowRow<'_>]| {
+            let windowing = ten_minutes();
+            store.write(&Changes { windowing, stations: &[&station], windows, too_late: &[], progress: None })
+        };
+        assert!(write(&mut store, &[row(&station.code), row(&unknown)]).is_err());
         assert_eq!((store.stations().unwrap(), store.latest_window(None).unwrap()), (vec![], None));
-        store.write(&[&station], &[row(&station.code)]).unwrap();
+        assert!(write(&mut store, &[row(&station.code)]).unwrap());
         assert_eq!(store.window_state(&station.code, window).unwrap(), Some(state));
     }
 
     /// What the view says of the zones, for other programs.
     fn zones_of_the_view(store: &SqliteStore, kind: ZoneKind) -> Vec<ZoneWindow> {
         let sql = format!(
-            "SELECT zone, window_start, window_end, stations, expected, readings, closed, capacity, {SUMMARY_COLUMNS} \
-             FROM zone_statistics WHERE kind = '{kind}'"
+            "SELECT zone, window_start, window_end, stations, expected, {} FROM zone_statistics WHERE kind = '{kind}'",
+            STATISTICS.join(", ")
         );
         let mut rows = Vec::new();
         let read = |row: &Row<'_>| {
@@ -509,12 +566,9 @@ mod tests {
                 kind: kind.to_string(),
                 zone: row.get(0)?,
                 window: window(row, 1)?,
-                stations: natural(row, 3)?,
-                expected: natural(row, 4)?,
-                readings: natural(row, 5)?,
-                closed: natural(row, 6)?,
-                capacity: row.get(7)?,
-                quantities: summaries(row, 8)?,
+                stations: row.count(3)?,
+                expected: row.count(4)?,
+                statistics: statistics(row, 5)?,
             });
             Ok(())
         };
@@ -524,21 +578,16 @@ mod tests {
 
     /// Equal, but for the rounding of what is summed in another order.
     fn assert_same(ours: &ZoneWindow, of_view: &ZoneWindow) {
-        let numbers = |row: &ZoneWindow| {
-            let means = row.quantities.each().map(|summary| summary.mean);
-            means.into_iter().chain([row.capacity]).collect::<Vec<_>>()
-        };
-        for pair in numbers(ours).into_iter().zip(numbers(of_view)) {
+        for pair in numbers(&ours.statistics).zip(numbers(&of_view.statistics)) {
             match pair {
-                (Some(a), Some(b)) => assert!((a - b).abs() <= 1e-9 * a.abs().max(b.abs()), "{ours:?} {of_view:?}"),
+                (Number::Real(Some(a)), Number::Real(Some(b))) => {
+                    assert!((a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0), "{ours:?} {of_view:?}");
+                }
                 (a, b) => assert_eq!(a, b),
             }
         }
-        let without_means = |row: &ZoneWindow| {
-            let rest = row.quantities.each().map(|&summary| Summary { mean: None, ..summary });
-            ZoneWindow { capacity: None, quantities: Quantities::from_each(rest), ..row.clone() }
-        };
-        assert_eq!(without_means(ours), without_means(of_view));
+        let without = |row: &ZoneWindow| ZoneWindow { statistics: WindowStatistics::default(), ..row.clone() };
+        assert_eq!(without(ours), without(of_view));
     }
 
     proptest! {

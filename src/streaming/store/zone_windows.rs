@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{Select, StationWindow, Store, ZoneWindow};
 use crate::error::Result;
 use crate::station::StationCode;
-use crate::streaming::state::Quantities;
+use crate::streaming::state::{Quantities, WindowStatistics};
 use crate::streaming::stats::{Max, Min, Statistic, Summary, WeightedMean};
 use crate::streaming::window::Window;
 use crate::streaming::zone::Zones;
@@ -47,13 +47,14 @@ where
     Ok(finished.collect())
 }
 
-/// What is known of one zone in one window. All of it can be put together from parts: sums, minima, maxima.
+/// What is known of one zone in one window. All of it can be put together from parts, whoever read them: sums, minima, maxima.
 #[derive(Default)]
 struct Part {
     stations: u64,
-    readings: u64,
-    closed: u64,
-    capacity: Option<f64>,
+    /// Counts and capacity are summed up in it, the rest is empty.
+    sums: WindowStatistics,
+    full: WeightedMean,
+    empty: WeightedMean,
     quantities: [Weighed; 4],
 }
 
@@ -62,44 +63,91 @@ struct Part {
 struct Weighed {
     count: u64,
     mean: WeightedMean,
+    time_weighted_mean: WeightedMean,
     min: Min,
     max: Max,
+    last: WeightedMean,
+    rate: Total,
+    turnover: Total,
+}
+
+/// The sum over the stations, and their mean by capacity.
+#[derive(Default)]
+struct Total {
+    sum: Option<f64>,
+    mean: WeightedMean,
 }
 
 impl Part {
     fn add(&mut self, row: &StationWindow) {
+        let said = &row.statistics;
         self.stations += 1;
-        self.readings += row.readings;
-        self.closed += row.closed;
-        if let Some(capacity) = row.capacity {
-            *self.capacity.get_or_insert(0.0) += capacity;
+        self.sums.readings += said.readings;
+        self.sums.revision += said.revision;
+        self.sums.closed += said.closed;
+        if let Some(capacity) = said.capacity {
+            *self.sums.capacity.get_or_insert(0.0) += capacity;
         }
-        for (of_zone, of_station) in self.quantities.iter_mut().zip(row.quantities.each()) {
+        let weigh = |mean: &mut WeightedMean, value: Option<f64>| {
+            if let Some((value, capacity)) = value.zip(said.capacity) {
+                mean.update(value, capacity);
+            }
+        };
+        weigh(&mut self.full, said.full);
+        weigh(&mut self.empty, said.empty);
+        for (of_zone, of_station) in self.quantities.iter_mut().zip(said.quantities.each()) {
             of_zone.count += of_station.count;
             of_zone.min.merge(&Min(of_station.min));
             of_zone.max.merge(&Max(of_station.max));
-            if let (Some(mean), Some(capacity)) = (of_station.mean, row.capacity) {
-                of_zone.mean.update(mean, capacity);
+            weigh(&mut of_zone.mean, of_station.mean);
+            weigh(&mut of_zone.time_weighted_mean, of_station.time_weighted_mean);
+            weigh(&mut of_zone.last, of_station.last);
+            for (total, value) in [(&mut of_zone.rate, of_station.rate), (&mut of_zone.turnover, of_station.turnover)] {
+                weigh(&mut total.mean, value);
+                if let Some(value) = value {
+                    *total.sum.get_or_insert(0.0) += value;
+                }
             }
         }
     }
 
     fn finish(self, kind: &str, zone: &str, window: Window, expected: u64) -> ZoneWindow {
+        let [mechanical, ebike, docks, occupancy] = self.quantities;
+        // Bikes and docks add up over a zone; its occupancy is a ratio.
+        let sum = |total: Total| total.sum;
+        let mean = |total: Total| total.mean.get();
         ZoneWindow {
             kind: kind.to_owned(),
             zone: zone.to_owned(),
             window,
             stations: self.stations,
             expected,
-            readings: self.readings,
-            closed: self.closed,
-            capacity: self.capacity,
-            quantities: Quantities::from_each(self.quantities.map(|Weighed { count, mean, min, max }| Summary {
-                count,
-                mean: mean.get(),
-                min: min.get(),
-                max: max.get(),
-            })),
+            statistics: WindowStatistics {
+                full: self.full.get(),
+                empty: self.empty.get(),
+                quantities: Quantities {
+                    mechanical: mechanical.finish(sum),
+                    ebike: ebike.finish(sum),
+                    docks: docks.finish(sum),
+                    occupancy: occupancy.finish(mean),
+                },
+                ..self.sums
+            },
+        }
+    }
+}
+
+impl Weighed {
+    fn finish(self, total: impl Fn(Total) -> Option<f64>) -> Summary {
+        Summary {
+            count: self.count,
+            mean: self.mean.get(),
+            time_weighted_mean: self.time_weighted_mean.get(),
+            min: self.min.get(),
+            max: self.max.get(),
+            last: self.last.get(),
+            rate: total(self.rate),
+            turnover: total(self.turnover),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use self::grid::Grid;
 use self::polygons::Polygons;
-use super::state::Station;
+use super::station::Station;
 use crate::error::{Error, Result};
 use crate::station::StationCode;
 

@@ -1,0 +1,229 @@
+//! From a topic to the store, each reading once, whatever crashes and however many processes share the work.
+//!
+//! How far the topic has been read is written in the transaction of the windows, and only if nobody else has gone on there:
+//! whoever is killed goes on from the last transaction, and of two processes that believe the same partition theirs, one
+//! writes and the other begins again from what was written. The group's own offsets are for monitors alone.
+//!
+//! One thread reads and decodes while another computes and writes: what has come in meanwhile goes into one transaction, so
+//! that a backlog is worked off in few large ones and the live feed is written at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::thread;
+use std::time::Duration;
+
+use super::engine::StreamingStatistics;
+use super::store::{Progress, Span};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::SetAsideFile;
+use crate::kafka::{Batch, BrokerHandle, Consumer, Locate};
+
+/// The most messages in one batch: some 7 MB of readings.
+const BATCH: usize = 20_000;
+
+/// After so many readings a transaction is written even if more are waiting.
+const TRANSACTION: usize = 100_000;
+
+/// Batches that may wait between the two threads.
+const WAITING: usize = 2;
+
+/// Which topic to read, and as whom.
+#[derive(Clone, Debug)]
+pub struct StreamSettings {
+    /// The topic.
+    pub topic: String,
+    /// The consumer group. All processes of a group share the partitions, and must share a store.
+    pub group: String,
+    /// Stop when everything was read; else never. On the embedded broker always, because nothing comes after.
+    pub until_end: bool,
+}
+
+/// Reads the topic into the engine and its store; `watch` is shown the engine after each transaction.
+///
+/// What is no reading is kept in `set_aside` before its place in the topic is passed.
+pub fn consume(
+    broker: &BrokerHandle,
+    settings: &StreamSettings,
+    engine: &mut StreamingStatistics,
+    set_aside: &mut SetAsideFile,
+    watch: &mut dyn FnMut(&StreamingStatistics),
+) -> Result<()> {
+    let StreamSettings { topic, group, until_end } = settings;
+    if broker.is_embedded() {
+        // Its offsets mean nothing after the run: a reading that comes again is known by its time.
+        let mut consumer = Consumer::new(broker, topic, group)?;
+        consumer.each_batch(BATCH, true, |batch| {
+            batch.readings.iter().try_for_each(|reading| engine.update(reading).map(drop))?;
+            set_aside.keep(&batch.set_aside)?;
+            engine.flush()?;
+            watch(engine);
+            Ok(())
+        })?;
+        return Ok(());
+    }
+    let (to_work, work) = mpsc::sync_channel(WAITING);
+    let (to_reader, done) = mpsc::channel();
+    let consumer = Consumer::located_by(broker, topic, group, asking(to_work.clone()))?;
+    let topic = consumer.full_topic()?;
+    thread::scope(|scope| {
+        let reader = scope.spawn(move || read(consumer, *until_end, &to_work, &done));
+        let mut worker = Worker { engine, set_aside, topic, positions: BTreeMap::new(), open: Vec::new(), to_reader };
+        let worked = worker.work(&work, watch);
+        // The reader ends when nobody takes what it reads.
+        drop(work);
+        let read = reader.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Kafka, "the reading thread has failed")));
+        worked.and(read)
+    })
+}
+
+/// What the reading thread sends.
+enum Event {
+    Batch(Batch),
+    /// Where to go on in these partitions? All that was sent before is done with, or dropped, when the answer comes.
+    Locate(BTreeSet<i32>, Sender<BTreeMap<i32, i64>>),
+}
+
+/// What became of a batch.
+enum Done {
+    Kept(Batch),
+    Dropped,
+}
+
+/// Asks the working thread where to go on.
+fn asking(to_work: SyncSender<Event>) -> Locate {
+    Box::new(move |partitions| {
+        let (to_me, answer) = mpsc::channel();
+        let asked = to_work.send(Event::Locate(partitions.clone(), to_me)).is_ok();
+        match answer.recv() {
+            Ok(positions) if asked => Ok(positions),
+            _ => Err(stopped()),
+        }
+    })
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::Kafka, "reading was stopped")
+}
+
+/// The reading thread.
+fn read(mut consumer: Consumer, until_end: bool, to_work: &SyncSender<Event>, done: &Receiver<Done>) -> Result<()> {
+    let mut open = 0_usize;
+    loop {
+        let batch = consumer.next_batch(BATCH, Duration::from_secs(1))?;
+        let is_over = until_end && batch.at_end;
+        if batch.messages() > 0 {
+            to_work.send(Event::Batch(batch)).map_err(|_| stopped())?;
+            open += 1;
+        }
+        let mut lost = false;
+        while open > 0 {
+            let done = if is_over {
+                done.recv().map_err(|_| stopped())?
+            } else {
+                let Ok(done) = done.try_recv() else { break };
+                done
+            };
+            open -= 1;
+            match done {
+                Done::Kept(batch) => consumer.note(batch),
+                Done::Dropped => lost = true,
+            }
+        }
+        if lost {
+            consumer.locate_again()?;
+            // All that was dropped before the answer is settled by it.
+            while open > 0 && done.try_recv().is_ok() {
+                open -= 1;
+            }
+        } else if is_over {
+            return Ok(());
+        }
+    }
+}
+
+/// The working thread: the caller's own.
+struct Worker<'a> {
+    engine: &'a mut StreamingStatistics,
+    set_aside: &'a mut SetAsideFile,
+    topic: String,
+    /// Where the store stands in each partition of this process; `None` where it was never read. Empty from when another
+    /// process has gone on there until the reader asks again.
+    positions: BTreeMap<i32, Option<i64>>,
+    /// Batches whose readings are in the engine and not in the store yet.
+    open: Vec<Batch>,
+    to_reader: Sender<Done>,
+}
+
+impl Worker<'_> {
+    fn work(&mut self, work: &Receiver<Event>, watch: &mut dyn FnMut(&StreamingStatistics)) -> Result<()> {
+        while let Ok(first) = work.recv() {
+            let mut event = Some(first);
+            while let Some(next) = event {
+                match next {
+                    Event::Batch(batch) => self.take_in(batch)?,
+                    Event::Locate(partitions, to_reader) => {
+                        self.flush()?;
+                        // A reader that has gone needs no answer.
+                        let _ = to_reader.send(self.locate(&partitions)?);
+                    }
+                }
+                let waiting: usize = self.open.iter().map(Batch::messages).sum();
+                event = if waiting < TRANSACTION { work.try_recv().ok() } else { None };
+            }
+            self.flush()?;
+            watch(self.engine);
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, batch: Batch) -> Result<()> {
+        if batch.next().keys().any(|partition| !self.positions.contains_key(partition)) {
+            self.answer(Done::Dropped);
+            return Ok(());
+        }
+        for reading in &batch.readings {
+            self.engine.update(reading)?;
+        }
+        self.set_aside.keep(&batch.set_aside)?;
+        self.open.push(batch);
+        Ok(())
+    }
+
+    /// Writes what is open in one transaction, or drops it if another process has gone on meanwhile.
+    fn flush(&mut self) -> Result<()> {
+        let mut partitions = BTreeMap::new();
+        for (&partition, &to) in self.open.iter().flat_map(Batch::next) {
+            let from = self.positions.get(&partition).copied().flatten();
+            partitions.insert(partition, Span { from, to });
+        }
+        let progress = Progress { topic: self.topic.clone(), partitions };
+        if progress.is_empty() {
+            return Ok(());
+        }
+        let kept = self.engine.flush_with(Some(&progress))?.is_some();
+        if kept {
+            self.positions.extend(progress.partitions.iter().map(|(&partition, span)| (partition, Some(span.to))));
+        } else {
+            self.engine.reload()?;
+            self.positions.clear();
+        }
+        for batch in std::mem::take(&mut self.open) {
+            self.answer(if kept { Done::Kept(batch) } else { Done::Dropped });
+        }
+        Ok(())
+    }
+
+    /// Where to go on in the partitions that are this process's from now on, with what the store holds of them.
+    fn locate(&mut self, partitions: &BTreeSet<i32>) -> Result<BTreeMap<i32, i64>> {
+        // The positions first: what another process writes after this look is noticed by them.
+        let stored = self.engine.store().positions(&self.topic)?;
+        self.engine.reload()?;
+        self.positions = partitions.iter().map(|&partition| (partition, stored.get(&partition).copied())).collect();
+        Ok(stored.into_iter().filter(|(partition, _)| partitions.contains(partition)).collect())
+    }
+
+    fn answer(&self, done: Done) {
+        // A reader that has ended by an error needs no answer: the work ends when what it sent is done.
+        let _ = self.to_reader.send(done);
+    }
+}
