@@ -105,6 +105,14 @@ fn a_clock_that_runs_ahead_silences_nobody() {
 }
 
 #[test]
+fn a_station_from_a_backlog_is_read_however_far_it_is_behind() {
+    let mut shown = Shown::new(quick(), &[reading("1", 10)]);
+    shown.update(&[reading("2", 170)]);
+    let told = shown.wait_for("/api/stations/2", |answer| answer.status == 200).json();
+    assert_eq!((&told["station"]["state"], &told["station"]["docks"]), (&json!("open"), &json!(5.0)));
+}
+
+#[test]
 fn a_recording_and_a_stale_stream_are_told_apart() {
     let of = |minutes_ago| Shown::new(quick(), &[reading("1", minutes_ago)]).get("/api/network");
     let stale = of(60);
