@@ -50,7 +50,8 @@ def publish():
 
 
 def start(store, cwd):
-    command = [EXAMPLES / "part2_stream", "--brokers", KAFKA, "--topic", TOPIC, "--store", store.url, "--until-end", "--json"]
+    command = [EXAMPLES / "part2_stream", "--brokers", KAFKA, "--topic", TOPIC, "--store", store.url, "--until-end", "--json",
+               "--transaction", "10000"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd)
 
 

@@ -15,12 +15,13 @@ mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use common::{KafkaOptions, Progress, SourceOptions, figure};
 use serde_json::json;
 use velib::ingest::SetAsideFile;
+use velib::kafka::{Retention, TopicSettings, ensure_topic};
 use velib::report::{Figure, MapStation, OccupancyMap, Zone, ZoneOccupancy};
 use velib::serve::{ServeAddress, ServeSettings, Server};
 use velib::streaming::{
@@ -61,6 +62,12 @@ struct Options {
     /// Stop when everything in the topic was read; without --brokers that is always so
     #[arg(long)]
     until_end: bool,
+    /// Write at the latest after so many readings, in one transaction
+    #[arg(long, value_name = "READINGS", default_value_t = velib::streaming::TRANSACTION)]
+    transaction: usize,
+    /// Publish each window that changed to this topic too, in Kafka transactions
+    #[arg(long, value_name = "TOPIC", requires = "brokers")]
+    results: Option<String>,
     /// Draw the map and the zones of the last window into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -108,8 +115,15 @@ fn main() -> ExitCode {
             // A group of the store's own: another store begins at the beginning.
             group: format!("part2-stream {}", place(&url)),
             until_end: options.until_end,
+            transaction: options.transaction,
+            results: options.results.clone(),
         };
+        if let Some(results) = &options.results {
+            let compacted = TopicSettings { retention: Retention::LastOfEachKey, ..TopicSettings::named(results) };
+            ensure_topic(&broker, &compacted)?;
+        }
         let mut progress = Progress::new();
+        let began = Instant::now();
         consume(broker.handle(), &settings, &mut engine, &mut aside, &mut |engine| {
             progress.show(|| {
                 let newest =
@@ -117,11 +131,12 @@ fn main() -> ExitCode {
                 format!("{} readings{newest}", engine.totals().readings)
             });
         })?;
+        let took = began.elapsed();
         drop(progress);
         if let Some(feeder) = feeder {
             feeder.join()?;
         }
-        report(&options, &mut engine, &zones, &described, aside.kept())?;
+        report(&options, &mut engine, &zones, &described, aside.kept(), took)?;
         server.map_or(Ok(()), Server::wait)
     })
 }
@@ -143,6 +158,7 @@ fn report(
     divided: &Zones,
     source: &str,
     aside: u64,
+    took: Duration,
 ) -> Result<()> {
     let (totals, freshness) = (engine.totals(), engine.freshness());
     let watermark = freshness.map(|freshness| freshness.watermark);
@@ -163,7 +179,7 @@ fn report(
     }
     if options.json {
         return common::print_json(&json!({
-            "totals": totals, "freshness": freshness, "set_aside": aside, "too_late_in_store": too_late,
+            "totals": totals, "seconds": took.as_secs_f64(), "freshness": freshness, "set_aside": aside, "too_late_in_store": too_late,
             "window": window, "zones": zones,
             "division": {
                 "kind": divided.as_str(), "zones": division.zones.len(), "inside": inside, "outside": outside,

@@ -5,6 +5,8 @@
 //! answer `None` where the reading does not tell. The counts are the feed's own and are not derived from one another:
 //! docks out of order belong to the capacity but neither to the bikes nor to the free docks.
 
+mod wire;
+
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,8 +23,8 @@ pub(crate) const EARTH_RADIUS: f64 = 6_371_008.8;
 /// The code that riders and the portal know a station by (`stationcode`), such as `16107`. Not always a number: `31024_relais`.
 ///
 /// Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
 pub struct StationCode(Arc<str>);
 
 impl StationCode {
@@ -82,12 +84,13 @@ impl From<StationCode> for String {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StationStatus {
     /// When the reading was fetched: arrival time. `fetched_at`
+    #[serde(deserialize_with = "wire::time")]
     pub fetched_at: DateTime<Utc>,
     /// The station. `stationcode`
     #[serde(rename = "stationcode")]
     pub station_code: StationCode,
     /// The station's name; names repeat, codes do not. `name`
-    #[serde(default)]
+    #[serde(default, deserialize_with = "wire::text")]
     pub name: Option<Arc<str>>,
     /// Whether the station is in service. `is_installed`
     #[serde(default)]
@@ -114,7 +117,7 @@ pub struct StationStatus {
     #[serde(default)]
     pub is_returning: Option<bool>,
     /// When the station itself last reported: event time. `duedate`
-    #[serde(rename = "duedate")]
+    #[serde(rename = "duedate", deserialize_with = "wire::time")]
     pub last_reported: DateTime<Utc>,
     /// Latitude, degrees north (WGS 84). `lat`
     #[serde(default)]
@@ -123,7 +126,7 @@ pub struct StationStatus {
     #[serde(default)]
     pub lon: Option<f64>,
     /// The commune that the station stands in: `Paris`, `Montreuil`, … `nom_arrondissement_communes`
-    #[serde(default, rename = "nom_arrondissement_communes")]
+    #[serde(default, rename = "nom_arrondissement_communes", deserialize_with = "wire::text")]
     pub commune: Option<Arc<str>>,
 }
 

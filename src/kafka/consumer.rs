@@ -5,6 +5,7 @@
 //! the embedded broker there is one consumer, which takes all of them (its rebalance would only cost three seconds).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use rdkafka::{Message as _, Offset, TopicPartitionList};
 use super::broker::{ANSWER, BrokerHandle};
 use super::gate::Gate;
 use super::message::{parse, set_aside};
+use super::transaction::GroupMember;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::SetAside;
 use crate::station::StationStatus;
@@ -61,6 +63,7 @@ pub struct Batch {
     next: BTreeMap<i32, i64>,
     bytes: usize,
     epoch: u64,
+    member: Option<GroupMember>,
 }
 
 impl Consumer {
@@ -79,7 +82,9 @@ impl Consumer {
             // A member that was killed is missed after six seconds, the least that a broker allows, not after 45.
             .set("session.timeout.ms", "6000")
             .set("heartbeat.interval.ms", "2000")
-            .set("fetch.queue.backoff.ms", "50");
+            .set("fetch.queue.backoff.ms", "50")
+            // The end of a partition is told after so long without a message.
+            .set("fetch.wait.max.ms", "100");
         if broker.gate().is_some() {
             // The embedded broker answers a fetch that found nothing only when this time is over, come what may.
             config.set("fetch.wait.max.ms", "5");
@@ -125,7 +130,7 @@ impl Consumer {
 
     /// Goes on from where `locate` says now, in all partitions of this member.
     pub fn locate_again(&mut self) -> Result<()> {
-        let assigned = self.client.context().lock().assigned.clone();
+        let assigned = self.client.context().assigned().clone();
         let (Some(locate), Some(assigned)) = (&mut self.locate, assigned) else { return Ok(()) };
         self.ended.clear();
         if assigned.is_empty() {
@@ -147,20 +152,32 @@ impl Consumer {
     /// On the embedded broker acknowledge before asking for more: its publisher waits for that.
     pub fn next_batch(&mut self, max: usize, timeout: Duration) -> Result<Batch> {
         let deadline = Instant::now() + timeout;
-        let mut batch = Batch::new(self.epoch);
+        let mut batch = self.empty_batch();
         let was_at_end = self.at_end()?;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let wait = if batch.messages() > 0 { LULL.min(left) } else { left };
-            let wait = if self.embedded.is_some() { wait.min(GLANCE) } else { wait };
-            let quiet = match self.client.poll(wait) {
+            // What has come already is taken without a look at the clock.
+            let mut polled = self.client.poll(Duration::ZERO);
+            if polled.is_none() && !self.is_reassigned() {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let wait = if batch.messages() > 0 { LULL.min(left) } else { left };
+                polled = self.client.poll(if self.embedded.is_some() { wait.min(GLANCE) } else { wait });
+            }
+            let quiet = match polled {
                 Some(Ok(message)) => {
+                    if self.is_reassigned() {
+                        return Err(self.error("a message came with an assignment".to_owned()));
+                    }
                     self.away_since = None;
-                    self.ended.remove(&message.partition());
+                    if !self.ended.is_empty() {
+                        self.ended.remove(&message.partition());
+                    }
                     if let Some(embedded) = &mut self.embedded {
                         embedded.next.insert(message.partition(), message.offset() + 1);
                     }
                     batch.push(&message);
+                    if batch.messages() < max {
+                        continue;
+                    }
                     false
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
@@ -176,7 +193,7 @@ impl Consumer {
             };
             if self.reassigned()? {
                 // Nothing of this was handed out: it comes again, to whoever it belongs to now.
-                batch = Batch::new(self.epoch);
+                batch = self.empty_batch();
             }
             self.check_away()?;
             batch.at_end = self.at_end()?;
@@ -244,36 +261,76 @@ impl Consumer {
         let mut messages = 0;
         loop {
             let batch = self.next_batch(max, Duration::from_secs(1))?;
-            let is_over = batch.at_end && (until_end || self.embedded.is_some());
+            let at_end = batch.at_end;
             if batch.messages() > 0 {
                 messages += batch.messages() as u64;
                 work(&batch)?;
                 self.acknowledge(batch)?;
             }
-            if is_over {
+            if at_end && (self.embedded.is_some() || (until_end && self.is_all_acknowledged()?)) {
                 return Ok(messages);
             }
         }
+    }
+
+    /// Whether the group has acknowledged the topic to its end.
+    fn is_all_acknowledged(&self) -> Result<bool> {
+        let mut all = TopicPartitionList::new();
+        let partitions = self.broker.existing(self.client.client(), &self.topic)?;
+        all.add_partition_range(&self.topic, 0, partitions - 1);
+        let failed = |error| self.broker.failed("the group's offsets are unknown", &error);
+        let committed = self.client.committed_offsets(all, ANSWER).map_err(failed)?;
+        let known = committed.elements().into_iter().filter_map(|one| match one.offset() {
+            Offset::Offset(offset) => Some((one.partition(), offset)),
+            _ => None,
+        });
+        self.is_topic_read(&known.collect())
+    }
+
+    /// Whether all partitions of the topic were read to their ends, those of other members up to `positions`. To have read
+    /// one's own partitions is not enough: another member may be behind, or dead with the group not knowing it yet, and
+    /// then its partitions come to those that are still here.
+    pub fn is_topic_read(&self, positions: &BTreeMap<i32, i64>) -> Result<bool> {
+        let assigned = self.client.context().assigned().clone().unwrap_or_default();
+        for partition in 0..self.broker.existing(self.client.client(), &self.topic)? {
+            if assigned.contains(&partition) && self.ended.contains(&partition) {
+                continue;
+            }
+            let failed = |error| self.broker.failed("the end of the topic is unknown", &error);
+            let (first, end) = self.client.fetch_watermarks(&self.topic, partition, ANSWER).map_err(failed)?;
+            if positions.get(&partition).copied().unwrap_or(first) < end {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn empty_batch(&self) -> Batch {
+        let member = self.locate.is_some().then(|| self.client.group_metadata()).flatten();
+        Batch::new(self.epoch, member.map(GroupMember::of))
     }
 
     /// Whether everything was read, as [`Batch::at_end`] says.
     fn at_end(&mut self) -> Result<bool> {
         match &mut self.embedded {
             Some(embedded) => embedded.at_end(&self.client, &self.broker, &self.topic),
-            None => Ok(self.client.context().lock().assigned.as_ref().is_some_and(|all| all.is_subset(&self.ended))),
+            None => Ok(self.client.context().assigned().as_ref().is_some_and(|all| all.is_subset(&self.ended))),
         }
     }
 
     /// Whether partitions were assigned or taken away since the last look.
     fn reassigned(&mut self) -> Result<bool> {
-        let epoch = self.client.context().lock().epoch;
-        let changed = epoch != self.epoch;
+        let changed = self.is_reassigned();
         if changed {
-            self.epoch = epoch;
+            self.epoch = self.client.context().epoch.load(Ordering::Acquire);
             self.ended.clear();
             self.locate_again()?;
         }
         Ok(changed)
+    }
+
+    fn is_reassigned(&self) -> bool {
+        self.client.context().epoch.load(Ordering::Acquire) != self.epoch
     }
 
     /// What the library mends by itself is borne for a while; everything else ends the reading.
@@ -310,8 +367,14 @@ impl Consumer {
 }
 
 impl Batch {
-    fn new(epoch: u64) -> Self {
-        Self { readings: Vec::new(), set_aside: Vec::new(), at_end: false, next: BTreeMap::new(), bytes: 0, epoch }
+    fn new(epoch: u64, member: Option<GroupMember>) -> Self {
+        let (readings, set_aside) = (Vec::new(), Vec::new());
+        Self { readings, set_aside, at_end: false, next: BTreeMap::new(), bytes: 0, epoch, member }
+    }
+
+    /// The member of the group that has read it, where [`Consumer::located_by`] made the consumer.
+    pub fn member(&self) -> Option<&GroupMember> {
+        self.member.as_ref()
     }
 
     /// For each partition that was read, the offset of the message that comes next.
@@ -340,17 +403,15 @@ impl Batch {
 
 /// Which partitions the group has given to this member.
 #[derive(Default)]
-struct Membership(Mutex<Assignment>);
-
-#[derive(Default)]
-struct Assignment {
-    epoch: u64,
-    assigned: Option<BTreeSet<i32>>,
+struct Membership {
+    /// Counts the assignments and what was taken away: asked after each message.
+    epoch: AtomicU64,
+    assigned: Mutex<Option<BTreeSet<i32>>>,
 }
 
 impl Membership {
-    fn lock(&self) -> MutexGuard<'_, Assignment> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn assigned(&self) -> MutexGuard<'_, Option<BTreeSet<i32>>> {
+        self.assigned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -358,12 +419,11 @@ impl ClientContext for Membership {}
 
 impl ConsumerContext for Membership {
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let mut state = self.lock();
-        state.epoch += 1;
-        state.assigned = match rebalance {
+        *self.assigned() = match rebalance {
             Rebalance::Assign(all) => Some(all.elements().iter().map(|one| one.partition()).collect()),
             Rebalance::Revoke(_) | Rebalance::Error(_) => None,
         };
+        self.epoch.fetch_add(1, Ordering::Release);
     }
 }
 

@@ -10,19 +10,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::engine::StreamingStatistics;
+use super::results::Results;
 use super::store::{Progress, Span};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::SetAsideFile;
-use crate::kafka::{Batch, BrokerHandle, Consumer, Locate};
+use crate::kafka::{Batch, BrokerHandle, Consumer, Locate, TransactionalPublisher};
 
 /// The most messages in one batch: some 7 MB of readings.
 const BATCH: usize = 20_000;
 
-/// After so many readings a transaction is written even if more are waiting.
-const TRANSACTION: usize = 100_000;
+/// The most messages in one transaction, unless told otherwise: a few tenths of a second's work.
+pub const TRANSACTION: usize = 100_000;
 
 /// Batches that may wait between the two threads.
 const WAITING: usize = 2;
@@ -34,8 +35,14 @@ pub struct StreamSettings {
     pub topic: String,
     /// The consumer group. All processes of a group share the partitions, and must share a store.
     pub group: String,
-    /// Stop when everything was read; else never. On the embedded broker always, because nothing comes after.
+    /// Stop when the whole group has read everything; else never. On the embedded broker always, because nothing comes after.
     pub until_end: bool,
+    /// After about so many messages a transaction is written even if more are waiting: [`TRANSACTION`].
+    pub transaction: usize,
+    /// A topic, which [exists](crate::kafka::ensure_topic), to publish each changed window to ([`StationWindow`](super::StationWindow) as JSON, by
+    /// the key `CODE START`), in Kafka transactions with the group's offsets: to whoever reads committed messages, a window
+    /// comes once for each of its changes that was written. Only after a crash may one come again, as it was.
+    pub results: Option<String>,
 }
 
 /// Reads the topic into the engine and its store; `watch` is shown the engine after each transaction.
@@ -48,11 +55,16 @@ pub fn consume(
     set_aside: &mut SetAsideFile,
     watch: &mut dyn FnMut(&StreamingStatistics),
 ) -> Result<()> {
-    let StreamSettings { topic, group, until_end } = settings;
+    let StreamSettings { topic, group, until_end, transaction, results } = settings;
+    let (until_end, batch_size) = (*until_end, BATCH.min(*transaction).max(1));
     if broker.is_embedded() {
+        if results.is_some() {
+            return Err(Error::usage("--results", "the embedded broker keeps no topic of results")
+                .way_out("give a real Kafka by --brokers HOST:PORT"));
+        }
         // Its offsets mean nothing after the run: a reading that comes again is known by its time.
         let mut consumer = Consumer::new(broker, topic, group)?;
-        consumer.each_batch(BATCH, true, |batch| {
+        consumer.each_batch(batch_size, true, |batch| {
             batch.readings.iter().try_for_each(|reading| engine.update(reading).map(drop))?;
             set_aside.keep(&batch.set_aside)?;
             engine.flush()?;
@@ -64,10 +76,26 @@ pub fn consume(
     let (to_work, work) = mpsc::sync_channel(WAITING);
     let (to_reader, done) = mpsc::channel();
     let consumer = Consumer::located_by(broker, topic, group, asking(to_work.clone()))?;
+    let results = match results {
+        Some(results) => {
+            let id = format!("{group} {} {:?}", std::process::id(), SystemTime::now());
+            Some(Results::new(TransactionalPublisher::new(broker, results, topic, group, &id)?))
+        }
+        None => None,
+    };
     let topic = consumer.full_topic()?;
     thread::scope(|scope| {
-        let reader = scope.spawn(move || read(consumer, *until_end, &to_work, &done));
-        let mut worker = Worker { engine, set_aside, topic, positions: BTreeMap::new(), open: Vec::new(), to_reader };
+        let reader = scope.spawn(move || read(consumer, batch_size, until_end, &to_work, &done));
+        let mut worker = Worker {
+            engine,
+            set_aside,
+            topic,
+            transaction: *transaction,
+            results,
+            positions: BTreeMap::new(),
+            open: Vec::new(),
+            to_reader,
+        };
         let worked = worker.work(&work, watch);
         // The reader ends when nobody takes what it reads.
         drop(work);
@@ -81,24 +109,31 @@ enum Event {
     Batch(Batch),
     /// Where to go on in these partitions? All that was sent before is done with, or dropped, when the answer comes.
     Locate(BTreeSet<i32>, Sender<BTreeMap<i32, i64>>),
+    /// Up to where has the group read?
+    Positions(Sender<BTreeMap<i32, i64>>),
 }
 
 /// What became of a batch.
 enum Done {
     Kept(Batch),
+    /// Kept, and the group's offsets stand in the transaction of the results.
+    Noted,
     Dropped,
 }
 
 /// Asks the working thread where to go on.
 fn asking(to_work: SyncSender<Event>) -> Locate {
-    Box::new(move |partitions| {
-        let (to_me, answer) = mpsc::channel();
-        let asked = to_work.send(Event::Locate(partitions.clone(), to_me)).is_ok();
-        match answer.recv() {
-            Ok(positions) if asked => Ok(positions),
-            _ => Err(stopped()),
-        }
-    })
+    Box::new(move |partitions| ask(&to_work, |to_me| Event::Locate(partitions.clone(), to_me)))
+}
+
+/// Sends a question to the working thread and waits for the answer.
+fn ask(
+    to_work: &SyncSender<Event>,
+    question: impl FnOnce(Sender<BTreeMap<i32, i64>>) -> Event,
+) -> Result<BTreeMap<i32, i64>> {
+    let (to_me, answer) = mpsc::channel();
+    to_work.send(question(to_me)).map_err(|_| stopped())?;
+    answer.recv().map_err(|_| stopped())
 }
 
 fn stopped() -> Error {
@@ -106,10 +141,16 @@ fn stopped() -> Error {
 }
 
 /// The reading thread.
-fn read(mut consumer: Consumer, until_end: bool, to_work: &SyncSender<Event>, done: &Receiver<Done>) -> Result<()> {
+fn read(
+    mut consumer: Consumer,
+    batch_size: usize,
+    until_end: bool,
+    to_work: &SyncSender<Event>,
+    done: &Receiver<Done>,
+) -> Result<()> {
     let mut open = 0_usize;
     loop {
-        let batch = consumer.next_batch(BATCH, Duration::from_secs(1))?;
+        let batch = consumer.next_batch(batch_size, Duration::from_secs(1))?;
         let is_over = until_end && batch.at_end;
         if batch.messages() > 0 {
             to_work.send(Event::Batch(batch)).map_err(|_| stopped())?;
@@ -126,6 +167,7 @@ fn read(mut consumer: Consumer, until_end: bool, to_work: &SyncSender<Event>, do
             open -= 1;
             match done {
                 Done::Kept(batch) => consumer.note(batch),
+                Done::Noted => {}
                 Done::Dropped => lost = true,
             }
         }
@@ -135,7 +177,7 @@ fn read(mut consumer: Consumer, until_end: bool, to_work: &SyncSender<Event>, do
             while open > 0 && done.try_recv().is_ok() {
                 open -= 1;
             }
-        } else if is_over {
+        } else if is_over && consumer.is_topic_read(&ask(to_work, Event::Positions)?)? {
             return Ok(());
         }
     }
@@ -146,6 +188,8 @@ struct Worker<'a> {
     engine: &'a mut StreamingStatistics,
     set_aside: &'a mut SetAsideFile,
     topic: String,
+    transaction: usize,
+    results: Option<Results>,
     /// Where the store stands in each partition of this process; `None` where it was never read. Empty from when another
     /// process has gone on there until the reader asks again.
     positions: BTreeMap<i32, Option<i64>>,
@@ -166,9 +210,13 @@ impl Worker<'_> {
                         // A reader that has gone needs no answer.
                         let _ = to_reader.send(self.locate(&partitions)?);
                     }
+                    Event::Positions(to_reader) => {
+                        self.flush()?;
+                        let _ = to_reader.send(self.engine.store().positions(&self.topic)?);
+                    }
                 }
                 let waiting: usize = self.open.iter().map(Batch::messages).sum();
-                event = if waiting < TRANSACTION { work.try_recv().ok() } else { None };
+                event = if waiting < self.transaction { work.try_recv().ok() } else { None };
             }
             self.flush()?;
             watch(self.engine);
@@ -200,7 +248,12 @@ impl Worker<'_> {
         if progress.is_empty() {
             return Ok(());
         }
-        let kept = self.engine.flush_with(Some(&progress))?.is_some();
+        let member = self.open.last().and_then(Batch::member).cloned();
+        let published = match (&mut self.results, member) {
+            (Some(results), Some(member)) => results.publish(&progress, &member, || self.engine.changed_windows())?,
+            _ => true,
+        };
+        let kept = published && self.engine.flush_with(Some(&progress))?.is_some();
         if kept {
             self.positions.extend(progress.partitions.iter().map(|(&partition, span)| (partition, Some(span.to))));
         } else {
@@ -208,7 +261,11 @@ impl Worker<'_> {
             self.positions.clear();
         }
         for batch in std::mem::take(&mut self.open) {
-            self.answer(if kept { Done::Kept(batch) } else { Done::Dropped });
+            self.answer(match kept {
+                true if self.results.is_some() => Done::Noted,
+                true => Done::Kept(batch),
+                false => Done::Dropped,
+            });
         }
         Ok(())
     }
@@ -217,6 +274,9 @@ impl Worker<'_> {
     fn locate(&mut self, partitions: &BTreeSet<i32>) -> Result<BTreeMap<i32, i64>> {
         // The positions first: what another process writes after this look is noticed by them.
         let stored = self.engine.store().positions(&self.topic)?;
+        if let Some(results) = &mut self.results {
+            results.locate()?;
+        }
         self.engine.reload()?;
         self.positions = partitions.iter().map(|&partition| (partition, stored.get(&partition).copied())).collect();
         Ok(stored.into_iter().filter(|(partition, _)| partitions.contains(partition)).collect())

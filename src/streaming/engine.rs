@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::freshness::Freshness;
 use super::state::WindowState;
 use super::station::Station;
-use super::store::{Changes, Progress, Store, WindowRow};
-use super::window::{Window, Windowing};
+use super::store::{Changes, Progress, StationWindow, Store, WindowRow};
+use super::window::Windowing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::station::{StationCode, StationStatus};
 
@@ -39,7 +39,7 @@ pub struct StreamingStatistics {
     lateness: TimeDelta,
     store: Box<dyn Store>,
     /// The start of the newest window that the store held at first.
-    stored_first: Option<DateTime<Utc>>,
+    stored_first: Option<i64>,
     newest: Option<DateTime<Utc>>,
     stations: HashMap<StationCode, Tracked>,
     too_late: BTreeMap<(StationCode, DateTime<Utc>), StationStatus>,
@@ -61,15 +61,15 @@ pub struct Totals {
     pub closed: u64,
 }
 
-/// A station with its windows that are in memory, by start.
+/// A station with its windows that are in memory, by start in Unix seconds.
 #[derive(Debug)]
 struct Tracked {
     station: Station,
     changed: bool,
-    windows: BTreeMap<DateTime<Utc>, Held>,
+    windows: BTreeMap<i64, Held>,
     /// Windows that start later than this are in memory or nowhere; others may be in the store only. It is the newest that
     /// the store held at first, then the newest forgotten.
-    stored_until: Option<DateTime<Utc>>,
+    stored_until: Option<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -108,7 +108,7 @@ impl StreamingStatistics {
     /// Forgets what is in memory, with what was not flushed, and goes on from what the store holds now: another engine may
     /// have written to it. The totals stay.
     pub fn reload(&mut self) -> Result<()> {
-        let stored = self.store.latest_window(None)?.map(|window| window.start);
+        let stored = self.store.latest_window(None)?.map(|window| window.start.timestamp());
         self.stations = self
             .store
             .stations()?
@@ -170,7 +170,7 @@ impl StreamingStatistics {
             .filter(|(_, _, held)| held.changed)
             .map(|(station_code, start, held)| WindowRow {
                 station_code,
-                window: windowing.starting_at(start),
+                window: windowing.starting_at_second(start),
                 state: &held.state,
             })
             .collect();
@@ -186,6 +186,22 @@ impl StreamingStatistics {
             tracked.forget(windowing, self.lateness);
         }
         Ok(Some(written))
+    }
+
+    /// The windows that changed since the last flush, by start, then by station code.
+    pub(super) fn changed_windows(&self) -> Vec<StationWindow> {
+        let changed = self.stations.values().filter(|tracked| tracked.changed);
+        let mut windows: Vec<StationWindow> = changed
+            .flat_map(|tracked| {
+                let held = tracked.windows.iter().filter(|(_, held)| held.changed);
+                held.map(|(&start, held)| {
+                    let window = self.windowing.starting_at_second(start);
+                    StationWindow::of(&tracked.station, window, held.state.statistics(window))
+                })
+            })
+            .collect();
+        windows.sort_unstable_by(|a, b| (a.window, &a.station_code).cmp(&(b.window, &b.station_code)));
+        windows
     }
 
     /// How far the network has come, as far as this engine has heard: after the last flush also what the store says.
@@ -237,18 +253,18 @@ impl Totals {
 }
 
 impl Tracked {
-    fn new(station: Station, stored_until: Option<DateTime<Utc>>) -> Self {
+    fn new(station: Station, stored_until: Option<i64>) -> Self {
         Self { station, changed: false, windows: BTreeMap::new(), stored_until }
     }
 
     /// Brings those windows of a reading that only the store may hold back to memory.
     fn load(&mut self, store: &mut dyn Store, windowing: Windowing, reading: &StationStatus) -> Result<()> {
-        for window in windowing.windows_of(reading.last_reported) {
-            if self.stored_until < Some(window.start) || self.windows.contains_key(&window.start) {
+        for start in windowing.starts_of(reading.last_reported.timestamp()) {
+            if self.stored_until < Some(start) || self.windows.contains_key(&start) {
                 continue;
             }
-            if let Some(state) = store.window_state(&self.station.code, window)? {
-                self.windows.insert(window.start, Held { state, changed: false });
+            if let Some(state) = store.window_state(&self.station.code, windowing.starting_at_second(start))? {
+                self.windows.insert(start, Held { state, changed: false });
             }
         }
         Ok(())
@@ -256,19 +272,20 @@ impl Tracked {
 
     /// Whether a reading of this time has been counted, as far as memory goes.
     fn holds(&self, windowing: Windowing, time: DateTime<Utc>) -> bool {
-        windowing.windows_of(time).next().is_some_and(|Window { start, .. }| {
-            self.windows.get(&start).is_some_and(|held| held.state.holds(start, time))
-        })
+        windowing
+            .starts_of(time.timestamp())
+            .next()
+            .is_some_and(|start| self.windows.get(&start).is_some_and(|held| held.state.holds(start, time)))
     }
 
     /// Counts a reading in all its windows, which are in memory or nowhere.
     fn take_in(&mut self, windowing: Windowing, reading: &StationStatus) -> Taken {
-        let clock = self.station.clock;
+        let clock = self.station.clock.timestamp();
         let (mut is_new, mut is_late) = (false, false);
-        for window in windowing.windows_of(reading.last_reported) {
-            let held = self.windows.entry(window.start).or_default();
-            let late = window.end <= clock;
-            if held.state.update(window.start, reading, late) {
+        for start in windowing.starts_of(reading.last_reported.timestamp()) {
+            let held = self.windows.entry(start).or_default();
+            let late = start + windowing.seconds() <= clock;
+            if held.state.update(start, reading, late) {
                 held.changed = true;
                 (is_new, is_late) = (true, is_late | late);
             }
@@ -285,9 +302,9 @@ impl Tracked {
     fn forget(&mut self, windowing: Windowing, lateness: TimeDelta) {
         self.changed = false;
         self.windows.values_mut().for_each(|held| held.changed = false);
-        let until = before(self.station.clock, lateness);
+        let until = before(self.station.clock, lateness).timestamp();
         while let Some(oldest) = self.windows.first_key_value().map(|(&start, _)| start) {
-            if windowing.starting_at(oldest).end > until {
+            if oldest + windowing.seconds() > until {
                 break;
             }
             self.windows.pop_first();

@@ -34,6 +34,7 @@
 mod consume;
 mod engine;
 mod freshness;
+mod results;
 mod sample;
 mod state;
 mod station;
@@ -43,7 +44,7 @@ mod usage;
 mod window;
 mod zone;
 
-pub use consume::{StreamSettings, consume};
+pub use consume::{StreamSettings, TRANSACTION, consume};
 pub use engine::{ALLOWED_LATENESS, StreamingStatistics, Totals};
 pub use freshness::{Freshness, IDLENESS};
 pub use state::{Quantities, WindowState, WindowStatistics};
@@ -53,7 +54,8 @@ pub use stats::{
 };
 pub use store::{Changes, Progress, Select, Span, SqliteStore, StationWindow, Store, StoreUrl, WindowRow, ZoneWindow};
 pub use usage::{
-    AtOdds, Imbalance, Limit, Motion, RunningOut, Usage, UsageSettings, imbalance, motion, newest_of_each, running_out,
+    AtOdds, Imbalance, Limit, Motion, MotionOverTime, NewestOfEach, RunningOut, Usage, UsageSettings, imbalance,
+    running_out,
 };
 pub use window::{Window, Windowing};
 pub use zone::{Circle, Division, ZoneKind, Zones};

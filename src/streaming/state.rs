@@ -85,14 +85,14 @@ impl WindowState {
         self.revision
     }
 
-    /// Whether a reading of this time was taken in.
-    pub(super) fn holds(&self, start: DateTime<Utc>, time: DateTime<Utc>) -> bool {
+    /// Whether a reading of this time was taken in by the window that begins at the Unix second `start`.
+    pub(super) fn holds(&self, start: i64, time: DateTime<Utc>) -> bool {
         self.samples.binary_search_by_key(&offset(start, time), |sample| sample.offset).is_ok()
     }
 
-    /// Takes a reading of the window that begins at `start` into account, unless one of its time was taken in before; whether
-    /// it was new.
-    pub(super) fn update(&mut self, start: DateTime<Utc>, reading: &StationStatus, late: bool) -> bool {
+    /// Takes a reading of the window that begins at the Unix second `start` into account, unless one of its time was taken in
+    /// before; whether it was new.
+    pub(super) fn update(&mut self, start: i64, reading: &StationStatus, late: bool) -> bool {
         let offset = offset(start, reading.last_reported);
         let place = match self.samples.last() {
             Some(last) if last.offset >= offset => {
@@ -139,8 +139,8 @@ impl WindowState {
     }
 }
 
-fn offset(start: DateTime<Utc>, time: DateTime<Utc>) -> u32 {
-    u32::try_from((time - start).num_milliseconds()).unwrap_or(u32::MAX)
+fn offset(start: i64, time: DateTime<Utc>) -> u32 {
+    u32::try_from(time.timestamp_millis() - start * 1000).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -150,8 +150,10 @@ mod tests {
     use chrono::TimeDelta;
     use proptest::prelude::*;
 
+    const START: i64 = 1_652_346_000;
+
     fn at(minute: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_652_346_000, 0).unwrap() + TimeDelta::minutes(minute)
+        DateTime::from_timestamp(START, 0).unwrap() + TimeDelta::minutes(minute)
     }
 
     fn ten_minutes() -> Window {
@@ -173,7 +175,7 @@ mod tests {
 
     fn state(readings: &[StationStatus]) -> WindowState {
         let mut state = WindowState::default();
-        readings.iter().for_each(|reading| assert!(state.update(at(0), reading, false)));
+        readings.iter().for_each(|reading| assert!(state.update(START, reading, false)));
         state
     }
 
@@ -210,9 +212,9 @@ mod tests {
     fn a_reading_that_comes_again_changes_nothing() {
         let mut state = state(&[reading(5, 4), reading(0, 6)]);
         let before = state.clone();
-        assert!(!state.update(at(0), &reading(5, 4), true) && !state.update(at(0), &reading(0, 6), false));
+        assert!(!state.update(START, &reading(5, 4), true) && !state.update(START, &reading(0, 6), false));
         assert_eq!(state, before);
-        assert!(state.holds(at(0), at(5)) && !state.holds(at(0), at(4)));
+        assert!(state.holds(START, at(5)) && !state.holds(START, at(4)));
     }
 
     proptest! {
@@ -232,7 +234,7 @@ mod tests {
     fn a_late_reading_makes_a_new_revision_and_is_kept_with_it() {
         let mut state = state(&[reading(0, 6)]);
         assert_eq!(state.revision(), 0);
-        assert!(state.update(at(0), &reading(5, 4), true) && !state.update(at(0), &reading(5, 4), true));
+        assert!(state.update(START, &reading(5, 4), true) && !state.update(START, &reading(5, 4), true));
         assert_eq!(state.revision(), 1);
         assert_eq!(WindowState::from_bytes(&state.to_bytes(), 1), Some(state));
     }

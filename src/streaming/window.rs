@@ -69,13 +69,24 @@ impl Windowing {
 
     /// The windows that `time` falls in, by their start: one, or where they slide up to `length / slide`, rounded up.
     pub fn windows_of(self, time: DateTime<Utc>) -> impl Iterator<Item = Window> + Clone {
-        let seconds = time.timestamp();
-        let last = seconds - seconds.rem_euclid(self.slide);
-        let before = (self.length - 1 - (seconds - last)) / self.slide;
-        (0..=before).rev().map(move |nth| {
-            let start = DateTime::from_timestamp(last - nth * self.slide, 0).unwrap_or(DateTime::<Utc>::MIN_UTC);
-            self.starting_at(start)
-        })
+        self.starts_of(time.timestamp()).map(move |start| self.starting_at_second(start))
+    }
+
+    /// The starts of the windows that hold this second; all in Unix seconds.
+    pub(super) fn starts_of(self, second: i64) -> impl Iterator<Item = i64> + Clone {
+        let last = second - second.rem_euclid(self.slide);
+        let before = (self.length - 1 - (second - last)) / self.slide;
+        (0..=before).rev().map(move |nth| last - nth * self.slide)
+    }
+
+    /// The window that begins at this Unix second.
+    pub(super) fn starting_at_second(self, start: i64) -> Window {
+        self.starting_at(DateTime::from_timestamp(start, 0).unwrap_or(DateTime::<Utc>::MIN_UTC))
+    }
+
+    /// How long a window is, in seconds.
+    pub(super) fn seconds(self) -> i64 {
+        self.length
     }
 
     /// The window that begins at `start`.

@@ -5,7 +5,7 @@ use proptest::sample::Index;
 
 use super::*;
 use crate::station::metres_between;
-use crate::streaming::{Select, Span, SqliteStore, WindowStatistics, ZoneKind, Zones};
+use crate::streaming::{Select, Span, SqliteStore, Window, WindowStatistics, ZoneKind, Zones};
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_652_349_600 + seconds, 0).unwrap()

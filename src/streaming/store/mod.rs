@@ -56,7 +56,7 @@ pub trait Store: fmt::Debug + Send {
     /// been read: all of it or, after an error, nothing. `false`, and nothing is kept, if somebody else has gone on in the
     /// topic meanwhile. An error if the store keeps other windows.
     ///
-    /// Every station of a window must be among the stations, or in the store already.
+    /// Every station of a window is among the stations, or in the store already: else its windows are not found again.
     fn write(&mut self, changes: &Changes<'_>) -> Result<bool>;
 
     /// The newest window that ends at `until` or before; with `None` the newest of all.
@@ -196,6 +196,21 @@ pub struct StationWindow {
     /// What is said of it.
     #[serde(flatten)]
     pub statistics: WindowStatistics,
+}
+
+impl StationWindow {
+    pub(super) fn of(station: &Station, window: Window, statistics: WindowStatistics) -> Self {
+        Self {
+            station_code: station.code.clone(),
+            name: station.name.clone(),
+            commune: station.commune.clone(),
+            arrondissement: station.arrondissement.clone(),
+            lat: station.lat,
+            lon: station.lon,
+            window,
+            statistics,
+        }
+    }
 }
 
 /// The statistics of one zone in one window.

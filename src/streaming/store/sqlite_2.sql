@@ -21,11 +21,14 @@ CREATE TABLE stations (
 ) STRICT, WITHOUT ROWID;
 
 -- One row for each station and window. By window first, because windows are written in the order of time: new rows go to
--- the end.
+-- the end. There is no index by station, which would cost each transaction a page of every station. For one station's rows
+-- go from window to window, which takes the same time: WHERE station_code = ? AND window_start IN (SELECT * FROM starts), with
+-- starts as in: WITH RECURSIVE starts (start) AS (SELECT MIN(window_start) FROM station_windows UNION ALL
+-- SELECT (SELECT MIN(window_start) FROM station_windows WHERE window_start > start) FROM starts WHERE start IS NOT NULL)
 CREATE TABLE station_windows (
     window_start                  INTEGER NOT NULL,
     window_end                    INTEGER NOT NULL,
-    station_code                  TEXT NOT NULL REFERENCES stations (code),
+    station_code                  TEXT NOT NULL, -- one of stations; not checked again for each row
     samples                       BLOB NOT NULL, -- what each reading said, in order of time; see the crate's streaming/sample.rs
     readings                      INTEGER NOT NULL, -- different readings in the window
     revision                      INTEGER NOT NULL, -- of them, those that came late: each made the row another
@@ -67,8 +70,6 @@ CREATE TABLE station_windows (
     occupancy_turnover            REAL,
     PRIMARY KEY (window_start, station_code)
 ) STRICT, WITHOUT ROWID;
-
-CREATE INDEX station_windows_by_station ON station_windows (station_code);
 
 -- Readings that came later than was allowed: whole, and in no window.
 CREATE TABLE too_late (

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::station::StationCode;
 
 pub use imbalance::{AtOdds, Imbalance, imbalance};
-pub use motion::{Motion, motion};
+pub use motion::{Motion, MotionOverTime};
 pub use running_out::{Limit, RunningOut, running_out};
 
 /// What is looked at, and how far.
@@ -50,16 +50,22 @@ pub struct Usage {
 
 impl Usage {
     /// What the store's windows of the day before `until` say, of those that had ended by then: [`running_out`],
-    /// [`imbalance`], and the last of [`motion`].
+    /// [`imbalance`], and the last [`Motion`].
     pub fn at(store: &mut dyn Store, until: DateTime<Utc>, settings: UsageSettings) -> Result<Self> {
         let before = |span| until.checked_sub_signed(span).unwrap_or(DateTime::<Utc>::MIN_UTC);
         let select = Select { until: Some(until), ..Select::ALL.since(before(TimeDelta::days(1))) };
-        let mut windows = store.station_windows(select)?;
-        windows.retain(|row| row.window.end <= until);
-        let motion = motion(&windows).pop();
         let heard_since = before(TimeDelta::from_std(settings.silent).unwrap_or(TimeDelta::MAX));
-        windows.retain(|row| row.window.end >= heard_since);
-        let newest = newest_of_each(windows);
+        let (mut network, mut newest) = (MotionOverTime::default(), NewestOfEach::default());
+        // A day is some hundred thousand rows: none is held.
+        store.visit_station_windows(select, &mut |row| {
+            if row.window.end <= until {
+                network.update(&row);
+                if row.window.end >= heard_since {
+                    newest.update(row);
+                }
+            }
+        })?;
+        let (motion, newest) = (network.finish(), newest.into_rows());
         Ok(Self {
             running_out: running_out(&newest, settings.within),
             imbalance: imbalance(&newest, settings.radius),
@@ -68,19 +74,24 @@ impl Usage {
     }
 }
 
-/// The newest window of each station, by code: what [`running_out`] and [`imbalance`] look at.
-pub fn newest_of_each(windows: impl IntoIterator<Item = StationWindow>) -> Vec<StationWindow> {
-    let mut newest: BTreeMap<StationCode, StationWindow> = BTreeMap::new();
-    for row in windows {
-        match newest.get_mut(&row.station_code) {
+/// The newest window of each station: what [`running_out`] and [`imbalance`] look at.
+#[derive(Debug, Default)]
+pub struct NewestOfEach(BTreeMap<StationCode, StationWindow>);
+
+impl NewestOfEach {
+    /// Takes in a station's window; whichever is the newest is kept.
+    pub fn update(&mut self, row: StationWindow) {
+        match self.0.get_mut(&row.station_code) {
             Some(kept) if kept.window.start >= row.window.start => {}
             Some(kept) => *kept = row,
-            None => {
-                newest.insert(row.station_code.clone(), row);
-            }
+            None => drop(self.0.insert(row.station_code.clone(), row)),
         }
     }
-    newest.into_values().collect()
+
+    /// The newest window of each station, by code.
+    pub fn into_rows(self) -> Vec<StationWindow> {
+        self.0.into_values().collect()
+    }
 }
 
 /// All bikes of a station at the end of a window and how they change: the last known values, and bikes per hour.
@@ -132,8 +143,10 @@ mod tests {
 
     #[test]
     fn the_newest_window_of_each_station_counts_whatever_the_order() {
-        let newest = newest_of_each([row("1", 10), row("2", 0), row("1", 20), row("1", 0)]);
-        let kept: Vec<_> = newest.iter().map(|row| (row.station_code.as_str(), row.window.start)).collect();
+        let mut newest = NewestOfEach::default();
+        [row("1", 10), row("2", 0), row("1", 20), row("1", 0)].into_iter().for_each(|row| newest.update(row));
+        let rows = newest.into_rows();
+        let kept: Vec<_> = rows.iter().map(|row| (row.station_code.as_str(), row.window.start)).collect();
         assert_eq!(kept, [("1", at(20)), ("2", at(0))]);
     }
 }

@@ -3,9 +3,9 @@
 //! The feed shows bikes that stand, never those that ride. But a bike that is not seen at any station and was seen a few
 //! hours ago is on its way, in a van, or in repair: most of the difference follows the hours of the day, and is ridden.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Bikes;
@@ -31,38 +31,54 @@ pub struct Motion {
     pub turnover: Option<f64>,
 }
 
-/// What is in motion at the end of each window; `windows` are those of all stations, by start. The first hours know no full
-/// day before them: there `in_motion` is too low.
-pub fn motion(windows: &[StationWindow]) -> Vec<Motion> {
-    let day = TimeDelta::days(1);
-    let mut said: BTreeMap<&StationCode, (Window, f64)> = BTreeMap::new();
-    let mut last_day: VecDeque<Motion> = VecDeque::new();
-    let mut all = Vec::new();
-    for rows in windows.chunk_by(|a, b| a.window == b.window) {
-        let Some(window) = rows.first().map(|row| row.window) else { continue };
-        let (mut fresh, mut turnover) = (0, None);
-        for row in rows {
-            let bikes = Bikes::of(row);
-            if let Some(last) = bikes.last {
-                fresh += 1;
-                said.insert(&row.station_code, (window, last));
-            }
-            if let Some(known) = bikes.turnover {
-                *turnover.get_or_insert(0.0) += known;
+/// Follows the network from window to window: takes the windows of all stations, by start, and holds a day of totals.
+///
+/// The first hours know no full day before them: there `in_motion` is too low.
+#[derive(Debug, Default)]
+pub struct MotionOverTime {
+    /// The bikes of each station, and when its window ended.
+    said: HashMap<StationCode, (DateTime<Utc>, f64)>,
+    /// The window that is taken in, its stations so far that are fresh, and its turnover.
+    open: Option<(Window, u64, Option<f64>)>,
+    last_day: VecDeque<(DateTime<Utc>, f64)>,
+}
+
+impl MotionOverTime {
+    /// Takes in a station's window. If it is the first of a new window, the network at the end of the one before.
+    pub fn update(&mut self, row: &StationWindow) -> Option<Motion> {
+        let before = match self.open {
+            Some((window, ..)) if window != row.window => self.finish(),
+            _ => None,
+        };
+        let (_, fresh, turnover) = self.open.get_or_insert((row.window, 0, None));
+        let bikes = Bikes::of(row);
+        if let Some(known) = bikes.turnover {
+            *turnover.get_or_insert(0.0) += known;
+        }
+        if let Some(last) = bikes.last {
+            *fresh += 1;
+            let said = (row.window.end, last);
+            match self.said.get_mut(&row.station_code) {
+                Some(known) => *known = said,
+                None => drop(self.said.insert(row.station_code.clone(), said)),
             }
         }
-        said.retain(|_, (when, _)| window.end - when.end <= day);
-        let standing: f64 = said.values().map(|(_, bikes)| bikes).sum();
-        while last_day.front().is_some_and(|old| window.end - old.window.end > day) {
-            last_day.pop_front();
-        }
-        let most = last_day.iter().map(|one| one.standing).fold(standing, f64::max);
-        let stations = said.len() as u64;
-        let now = Motion { window, standing, stations, fresh, in_motion: most - standing, turnover };
-        last_day.push_back(now);
-        all.push(now);
+        before
     }
-    all
+
+    /// The network at the end of the window that was taken in last, which is complete now.
+    pub fn finish(&mut self) -> Option<Motion> {
+        let (window, fresh, turnover) = self.open.take()?;
+        let is_of_the_day = |time: DateTime<Utc>| window.end - time <= TimeDelta::days(1);
+        self.said.retain(|_, (ended, _)| is_of_the_day(*ended));
+        // Whole numbers: the order in which they are added changes nothing.
+        let standing: f64 = self.said.values().map(|(_, bikes)| bikes).sum();
+        self.last_day.retain(|&(ended, _)| is_of_the_day(ended));
+        let most = self.last_day.iter().map(|&(_, standing)| standing).fold(standing, f64::max);
+        self.last_day.push_back((window.end, standing));
+        let stations = self.said.len() as u64;
+        Some(Motion { window, standing, stations, fresh, in_motion: most - standing, turnover })
+    }
 }
 
 #[cfg(test)]
@@ -76,6 +92,14 @@ mod tests {
         (quantities.mechanical.last, quantities.mechanical.turnover) = (Some(bikes), turnover);
         (quantities.ebike.last, quantities.ebike.turnover) = (Some(0.0), turnover.map(|_| 0.0));
         row
+    }
+
+    fn motion(windows: &[StationWindow]) -> Vec<Motion> {
+        let mut network = MotionOverTime::default();
+        let mut all: Vec<Motion> = windows.iter().filter_map(|row| network.update(row)).collect();
+        all.extend(network.finish());
+        assert_eq!(network.finish(), None);
+        all
     }
 
     #[test]
