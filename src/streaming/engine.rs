@@ -231,6 +231,7 @@ impl StreamingStatistics {
 }
 
 /// What became of a reading that was not too late.
+#[derive(Clone, Copy)]
 enum Taken {
     Repeated,
     New { late: bool, closed: bool },
