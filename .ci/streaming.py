@@ -20,7 +20,7 @@ KILLS = 20
 class Sqlite:
     def __init__(self, folder):
         self.file = folder / "streaming.sqlite"
-        self.url = f"sqlite:{self.file}"
+        self.url, self.results = f"sqlite:{self.file}", f"{TOPIC}-results-sqlite"
 
     def table(self, sql):
         with sqlite3.connect(f"file:{self.file}?mode=ro", uri=True) as connection:
@@ -38,7 +38,7 @@ class Postgres:
     def __init__(self, name):
         server = POSTGRES.rsplit("/", 1)[0]
         subprocess.run(["psql", "-q", POSTGRES, "-c", f'CREATE DATABASE "{name}"'], check=True)
-        self.url = f"{server}/{name}"
+        self.url, self.results = f"{server}/{name}", f"{name}-results"
 
     def drop(self):
         subprocess.run(["psql", "-q", POSTGRES, "-c", f'DROP DATABASE "{self.url.rsplit("/", 1)[1]}"'], check=True)
@@ -52,12 +52,14 @@ class Postgres:
 def publish():
     """Everything to the topic, in the order of arrival; how many messages."""
     command = [EXAMPLES / "part1_fetch", "--source", PARQUET, "--publish", "--brokers", KAFKA, "--topic", TOPIC, "--json"]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["published"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 0, f"exit {ended.returncode}: {ended.stderr[-2000:]}"
+    return json.loads(ended.stdout)["published"]
 
 
 def start(store, cwd):
     command = [EXAMPLES / "part2_stream", "--brokers", KAFKA, "--topic", TOPIC, "--store", store.url, "--until-end", "--json",
-               "--transaction", "10000"]
+               "--transaction", "10000", "--results", store.results]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd)
 
 

@@ -8,6 +8,7 @@
 //!                                                                     the same in PostgreSQL; start it as often as you like
 //! cargo run --example part2_stream -- --window 1h --slide 10m         windows that overlap
 //! cargo run --example part2_stream -- --zone near:48.8530,2.3499,2km  the stations around one place
+//! cargo run --example part2_stream -- --serve 8080                    a live page at http://127.0.0.1:8080
 //! ```
 
 #![allow(clippy::print_stderr, reason = "an example talks to its user")]
@@ -22,12 +23,14 @@ use clap::Parser;
 use common::{KafkaOptions, Progress, SourceOptions, figure};
 use serde_json::json;
 use velib::ingest::SetAsideFile;
+use velib::kafka::{Retention, TopicSettings, ensure_topic};
 use velib::report::{Figure, MapStation, OccupancyMap, Zone, ZoneOccupancy};
+use velib::serve::{ServeAddress, ServeSettings, Server};
 use velib::streaming::{
     Limit, Select, StationWindow, StoreUrl, StreamSettings, StreamingStatistics, Usage, UsageSettings, Window,
     Windowing, ZoneWindow, Zones, consume,
 };
-use velib::{Result, StationCode};
+use velib::{Error, Result, StationCode};
 
 /// The most zones that are printed: a fine grid has thousands.
 const MOST_ZONES: usize = 100;
@@ -65,9 +68,15 @@ struct Options {
     /// Write at the latest after so many readings, in one transaction
     #[arg(long, value_name = "READINGS", default_value_t = velib::streaming::TRANSACTION)]
     transaction: usize,
+    /// Publish each window that changed to this topic too, in Kafka transactions
+    #[arg(long, value_name = "TOPIC", requires = "brokers")]
+    results: Option<String>,
     /// Draw the map and the zones of the last window into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Show a live page at this address, and go on after the end until stopped; a port alone is for this computer only
+    #[arg(long, value_name = "[HOST:]PORT")]
+    serve: Option<ServeAddress>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -88,6 +97,7 @@ fn main() -> ExitCode {
         };
         let engine = StreamingStatistics::new(windowing, url.open()?)?;
         let mut engine = engine.with_allowed_lateness(options.lateness);
+        let server = options.serve.map(|address| show(address, &url, &zones)).transpose()?;
         let broker = options.kafka.open()?;
         let mut described = broker.describe();
         let mut feeder = None;
@@ -99,6 +109,9 @@ fn main() -> ExitCode {
         }
         common::headline(options.json, format_args!("Kafka:  {}", broker.describe()))?;
         common::headline(options.json, format_args!("Store:  {url}, windows of {windowing}"))?;
+        if let Some(server) = &server {
+            common::headline(options.json, format_args!("Page:   {}", server.url()))?;
+        }
 
         let mut aside = SetAsideFile::new(format!("{}.set-aside.jsonl", options.kafka.topic));
         let settings = StreamSettings {
@@ -107,7 +120,12 @@ fn main() -> ExitCode {
             group: format!("part2-stream {}", place(&url)),
             until_end: options.until_end,
             transaction: options.transaction,
+            results: options.results.clone(),
         };
+        if let Some(results) = &options.results {
+            let compacted = TopicSettings { retention: Retention::LastOfEachKey, ..TopicSettings::named(results) };
+            ensure_topic(&broker, &compacted)?;
+        }
         let mut progress = Progress::new();
         let began = Instant::now();
         consume(broker.handle(), &settings, &mut engine, &mut aside, &mut |engine| {
@@ -122,8 +140,19 @@ fn main() -> ExitCode {
         if let Some(feeder) = feeder {
             feeder.join()?;
         }
-        report(&options, &mut engine, &zones, &described, aside.kept(), took)
+        report(&options, &mut engine, &zones, &described, aside.kept(), took)?;
+        server.map_or(Ok(()), Server::wait)
     })
+}
+
+/// The live page, which reads the store by a connection of its own.
+fn show(address: ServeAddress, url: &StoreUrl, zones: &Zones) -> Result<Server> {
+    if matches!(url, StoreUrl::Sqlite(path) if path == Path::new(":memory:")) {
+        return Err(
+            Error::usage("--serve", "a store in memory cannot be read by the page").way_out("give --store sqlite:FILE")
+        );
+    }
+    Server::start(address, url.open()?, zones.clone(), ServeSettings::default())
 }
 
 /// What the store holds of the newest window that nothing can change any more.

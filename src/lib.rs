@@ -12,6 +12,7 @@
 //! - [`model`]: baselines, a queue, logistic regression, trees and their blend: split by time, scored beside the base rate with
 //!   intervals, saved, and asked for the coming hours
 //! - [`report`]: results as JSON and CSV, and figures drawn from those alone
+//! - [`serve`]: a page that shows the statistics while they come, and the same as JSON over HTTP
 //!
 //! # Quick start
 //!
@@ -49,6 +50,7 @@ pub mod ingest;
 pub mod kafka;
 pub mod model;
 pub mod report;
+pub mod serve;
 pub mod station;
 pub mod streaming;
 

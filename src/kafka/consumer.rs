@@ -19,6 +19,7 @@ use rdkafka::{Message as _, Offset, TopicPartitionList};
 use super::broker::{ANSWER, BrokerHandle};
 use super::gate::Gate;
 use super::message::{parse, set_aside};
+use super::transaction::GroupMember;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::SetAside;
 use crate::station::StationStatus;
@@ -62,6 +63,7 @@ pub struct Batch {
     next: BTreeMap<i32, i64>,
     bytes: usize,
     epoch: u64,
+    member: Option<GroupMember>,
 }
 
 impl Consumer {
@@ -150,7 +152,7 @@ impl Consumer {
     /// On the embedded broker acknowledge before asking for more: its publisher waits for that.
     pub fn next_batch(&mut self, max: usize, timeout: Duration) -> Result<Batch> {
         let deadline = Instant::now() + timeout;
-        let mut batch = Batch::new(self.epoch);
+        let mut batch = self.empty_batch();
         let was_at_end = self.at_end()?;
         loop {
             // What has come already is taken without a look at the clock.
@@ -191,7 +193,7 @@ impl Consumer {
             };
             if self.reassigned()? {
                 // Nothing of this was handed out: it comes again, to whoever it belongs to now.
-                batch = Batch::new(self.epoch);
+                batch = self.empty_batch();
             }
             self.check_away()?;
             batch.at_end = self.at_end()?;
@@ -303,6 +305,11 @@ impl Consumer {
         Ok(true)
     }
 
+    fn empty_batch(&self) -> Batch {
+        let member = self.locate.is_some().then(|| self.client.group_metadata()).flatten();
+        Batch::new(self.epoch, member.map(GroupMember::of))
+    }
+
     /// Whether everything was read, as [`Batch::at_end`] says.
     fn at_end(&mut self) -> Result<bool> {
         match &mut self.embedded {
@@ -360,8 +367,14 @@ impl Consumer {
 }
 
 impl Batch {
-    fn new(epoch: u64) -> Self {
-        Self { readings: Vec::new(), set_aside: Vec::new(), at_end: false, next: BTreeMap::new(), bytes: 0, epoch }
+    fn new(epoch: u64, member: Option<GroupMember>) -> Self {
+        let (readings, set_aside) = (Vec::new(), Vec::new());
+        Self { readings, set_aside, at_end: false, next: BTreeMap::new(), bytes: 0, epoch, member }
+    }
+
+    /// The member of the group that has read it, where [`Consumer::located_by`] made the consumer.
+    pub fn member(&self) -> Option<&GroupMember> {
+        self.member.as_ref()
     }
 
     /// For each partition that was read, the offset of the message that comes next.

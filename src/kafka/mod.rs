@@ -5,6 +5,7 @@
 //! - [`encode`], [`decode`]: the JSON message and its fields
 //! - [`Publisher`], [`publish`]: readings to the topic, each once, acknowledged by the broker
 //! - [`Consumer`]: readings from the topic, in batches, committed when the caller is done with them
+//! - [`TransactionalPublisher`]: results to another topic, in the transaction that notes how far their source has been read
 //! - [`seen_in_topic`]: what a publisher that starts again need not publish
 //! - [`Broker::feed`]: a source published on its own thread, for a program that consumes and has nobody to publish
 //!
@@ -41,6 +42,7 @@ mod producer;
 mod publish;
 mod seen;
 mod topic;
+mod transaction;
 
 pub use broker::{Broker, BrokerHandle};
 pub use consumer::{Batch, Consumer, Locate};
@@ -50,3 +52,4 @@ pub use producer::{Publisher, Sink};
 pub use publish::{PollReport, PublishSettings, PublishTotals, publish};
 pub use seen::seen_in_topic;
 pub use topic::{Retention, TopicReport, TopicSettings, ensure_topic};
+pub use transaction::{GroupMember, TransactionalPublisher};

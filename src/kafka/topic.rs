@@ -34,6 +34,8 @@ pub enum Retention {
     Forever,
     /// For at least this long.
     For(Duration),
+    /// The last message of each key for ever, and those before it for a while: `cleanup.policy=compact`.
+    LastOfEachKey,
 }
 
 /// What [`ensure_topic`] found or made.
@@ -116,7 +118,7 @@ impl Retention {
     /// The value of `retention.ms`: milliseconds, or -1 for ever.
     pub fn as_millis(self) -> i64 {
         match self {
-            Self::Forever => -1,
+            Self::Forever | Self::LastOfEachKey => -1,
             Self::For(time) => i64::try_from(time.as_millis()).unwrap_or(i64::MAX),
         }
     }
@@ -166,7 +168,7 @@ fn create(admin: &AdminClient<DefaultClientContext>, settings: &TopicSettings) -
     // Replication -1 is the broker's own default: 1 on one node, more where there are more.
     let topic = NewTopic::new(&settings.name, i32::from(settings.partitions), TopicReplication::Fixed(-1))
         .set("retention.ms", &retention)
-        .set("cleanup.policy", "delete")
+        .set("cleanup.policy", if settings.retention == Retention::LastOfEachKey { "compact" } else { "delete" })
         .set("retention.bytes", "-1")
         .set("message.timestamp.type", "CreateTime")
         // One station whose clock runs ahead by more than an hour would have its whole batch refused.

@@ -43,7 +43,7 @@ pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 
 impl<'de> Deserialize<'de> for StationCode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(InPlace("a station code", |code| Self::new(code)))
+        deserializer.deserialize_str(InPlace("a station code", Self::new))
     }
 }
 

@@ -10,13 +10,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::engine::StreamingStatistics;
+use super::results::Results;
 use super::store::{Progress, Span};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::SetAsideFile;
-use crate::kafka::{Batch, BrokerHandle, Consumer, Locate};
+use crate::kafka::{Batch, BrokerHandle, Consumer, Locate, TransactionalPublisher};
 
 /// The most messages in one batch: some 7 MB of readings.
 const BATCH: usize = 20_000;
@@ -38,6 +39,10 @@ pub struct StreamSettings {
     pub until_end: bool,
     /// After about so many messages a transaction is written even if more are waiting: [`TRANSACTION`].
     pub transaction: usize,
+    /// A topic, which [exists](crate::kafka::ensure_topic), to publish each changed window to ([`StationWindow`](super::StationWindow) as JSON, by
+    /// the key `CODE START`), in Kafka transactions with the group's offsets: to whoever reads committed messages, a window
+    /// comes once for each of its changes that was written. Only after a crash may one come again, as it was.
+    pub results: Option<String>,
 }
 
 /// Reads the topic into the engine and its store; `watch` is shown the engine after each transaction.
@@ -50,9 +55,13 @@ pub fn consume(
     set_aside: &mut SetAsideFile,
     watch: &mut dyn FnMut(&StreamingStatistics),
 ) -> Result<()> {
-    let StreamSettings { topic, group, until_end, transaction } = settings;
+    let StreamSettings { topic, group, until_end, transaction, results } = settings;
     let (until_end, batch_size) = (*until_end, BATCH.min(*transaction).max(1));
     if broker.is_embedded() {
+        if results.is_some() {
+            return Err(Error::usage("--results", "the embedded broker keeps no topic of results")
+                .way_out("give a real Kafka by --brokers HOST:PORT"));
+        }
         // Its offsets mean nothing after the run: a reading that comes again is known by its time.
         let mut consumer = Consumer::new(broker, topic, group)?;
         consumer.each_batch(batch_size, true, |batch| {
@@ -67,6 +76,13 @@ pub fn consume(
     let (to_work, work) = mpsc::sync_channel(WAITING);
     let (to_reader, done) = mpsc::channel();
     let consumer = Consumer::located_by(broker, topic, group, asking(to_work.clone()))?;
+    let results = match results {
+        Some(results) => {
+            let id = format!("{group} {} {:?}", std::process::id(), SystemTime::now());
+            Some(Results::new(TransactionalPublisher::new(broker, results, topic, group, &id)?))
+        }
+        None => None,
+    };
     let topic = consumer.full_topic()?;
     thread::scope(|scope| {
         let reader = scope.spawn(move || read(consumer, batch_size, until_end, &to_work, &done));
@@ -75,6 +91,7 @@ pub fn consume(
             set_aside,
             topic,
             transaction: *transaction,
+            results,
             positions: BTreeMap::new(),
             open: Vec::new(),
             to_reader,
@@ -99,6 +116,8 @@ enum Event {
 /// What became of a batch.
 enum Done {
     Kept(Batch),
+    /// Kept, and the group's offsets stand in the transaction of the results.
+    Noted,
     Dropped,
 }
 
@@ -148,6 +167,7 @@ fn read(
             open -= 1;
             match done {
                 Done::Kept(batch) => consumer.note(batch),
+                Done::Noted => {}
                 Done::Dropped => lost = true,
             }
         }
@@ -169,6 +189,7 @@ struct Worker<'a> {
     set_aside: &'a mut SetAsideFile,
     topic: String,
     transaction: usize,
+    results: Option<Results>,
     /// Where the store stands in each partition of this process; `None` where it was never read. Empty from when another
     /// process has gone on there until the reader asks again.
     positions: BTreeMap<i32, Option<i64>>,
@@ -227,7 +248,12 @@ impl Worker<'_> {
         if progress.is_empty() {
             return Ok(());
         }
-        let kept = self.engine.flush_with(Some(&progress))?.is_some();
+        let member = self.open.last().and_then(Batch::member).cloned();
+        let published = match (&mut self.results, member) {
+            (Some(results), Some(member)) => results.publish(&progress, &member, || self.engine.changed_windows())?,
+            _ => true,
+        };
+        let kept = published && self.engine.flush_with(Some(&progress))?.is_some();
         if kept {
             self.positions.extend(progress.partitions.iter().map(|(&partition, span)| (partition, Some(span.to))));
         } else {
@@ -235,7 +261,11 @@ impl Worker<'_> {
             self.positions.clear();
         }
         for batch in std::mem::take(&mut self.open) {
-            self.answer(if kept { Done::Kept(batch) } else { Done::Dropped });
+            self.answer(match kept {
+                true if self.results.is_some() => Done::Noted,
+                true => Done::Kept(batch),
+                false => Done::Dropped,
+            });
         }
         Ok(())
     }
@@ -244,6 +274,9 @@ impl Worker<'_> {
     fn locate(&mut self, partitions: &BTreeSet<i32>) -> Result<BTreeMap<i32, i64>> {
         // The positions first: what another process writes after this look is noticed by them.
         let stored = self.engine.store().positions(&self.topic)?;
+        if let Some(results) = &mut self.results {
+            results.locate()?;
+        }
         self.engine.reload()?;
         self.positions = partitions.iter().map(|&partition| (partition, stored.get(&partition).copied())).collect();
         Ok(stored.into_iter().filter(|(partition, _)| partitions.contains(partition)).collect())

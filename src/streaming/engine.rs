@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::freshness::Freshness;
 use super::state::WindowState;
 use super::station::Station;
-use super::store::{Changes, Progress, Store, WindowRow};
+use super::store::{Changes, Progress, StationWindow, Store, WindowRow};
 use super::window::Windowing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::station::{StationCode, StationStatus};
@@ -188,6 +188,22 @@ impl StreamingStatistics {
         Ok(Some(written))
     }
 
+    /// The windows that changed since the last flush, by start, then by station code.
+    pub(super) fn changed_windows(&self) -> Vec<StationWindow> {
+        let changed = self.stations.values().filter(|tracked| tracked.changed);
+        let mut windows: Vec<StationWindow> = changed
+            .flat_map(|tracked| {
+                let held = tracked.windows.iter().filter(|(_, held)| held.changed);
+                held.map(|(&start, held)| {
+                    let window = self.windowing.starting_at_second(start);
+                    StationWindow::of(&tracked.station, window, held.state.statistics(window))
+                })
+            })
+            .collect();
+        windows.sort_unstable_by(|a, b| (a.window, &a.station_code).cmp(&(b.window, &b.station_code)));
+        windows
+    }
+
     /// How far the network has come, as far as this engine has heard: after the last flush also what the store says.
     pub fn freshness(&self) -> Option<Freshness> {
         Freshness::of(self.stations.values().map(|tracked| &tracked.station))
@@ -215,6 +231,7 @@ impl StreamingStatistics {
 }
 
 /// What became of a reading that was not too late.
+#[derive(Clone, Copy)]
 enum Taken {
     Repeated,
     New { late: bool, closed: bool },

@@ -1,9 +1,11 @@
 //! Part 2: online statistics per station and zone by event-time window, and the store that keeps them.
 //!
-//! [`StreamingStatistics`] takes in readings one by one and keeps, for each station and [`Windowing`] window of event time,
-//! mean, minimum, maximum and count of mechanical bikes, electric bikes, free docks and occupancy. A [`Store`] holds them
-//! and answers per station ([`StationWindow`]) and per zone ([`ZoneWindow`]). What the zones are is part of the question,
-//! not of what is stored: [`Zones`] are communes, arrondissements, a grid, a circle, or the polygons of a file.
+//! [`StreamingStatistics`] takes in readings one by one and keeps, for each station and window of event time ([`Windowing`]:
+//! tumbling or sliding), a [`Summary`] of mechanical bikes, electric bikes, free docks and occupancy, and the share of time
+//! full and empty. [`consume`] feeds it from Kafka, each reading once whatever crashes. A [`Store`] holds the windows and answers
+//! per station ([`StationWindow`]) and per zone ([`ZoneWindow`]). What the zones are is part of the question, not of what is
+//! stored: [`Zones`] are communes, arrondissements, a grid, a circle, or the polygons of a file. [`Freshness`] says how far the
+//! network has come, [`Usage`] what its windows mean: who runs out soon, who is at odds with the neighbours, what is in motion.
 //!
 //! ```
 //! use std::time::Duration;
@@ -34,6 +36,7 @@
 mod consume;
 mod engine;
 mod freshness;
+mod results;
 mod sample;
 mod state;
 mod station;

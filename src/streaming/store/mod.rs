@@ -240,6 +240,21 @@ pub struct StationWindow {
     pub statistics: WindowStatistics,
 }
 
+impl StationWindow {
+    pub(super) fn of(station: &Station, window: Window, statistics: WindowStatistics) -> Self {
+        Self {
+            station_code: station.code.clone(),
+            name: station.name.clone(),
+            commune: station.commune.clone(),
+            arrondissement: station.arrondissement.clone(),
+            lat: station.lat,
+            lon: station.lon,
+            window,
+            statistics,
+        }
+    }
+}
+
 /// The statistics of one zone in one window.
 ///
 /// The mean of a quantity is the mean of its stations' means, each weighted by the station's mean capacity in the window;

@@ -17,7 +17,7 @@ const NAMES: [&str; 7] =
     ["windowing", "stations", "station_windows", "too_late", "positions", "station_statistics", "zone_statistics"];
 
 /// Taken while the schema is brought forward, so that of several programs one does it: `velib` in ASCII.
-const LOCK: i64 = 0x7665_6c69_62;
+const LOCK: i64 = 0x0076_656c_6962;
 
 const OTHER_DATABASE: &str = "give another database, --store postgres://USER@HOST/DATABASE";
 

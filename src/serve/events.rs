@@ -1,0 +1,70 @@
+//! The stream of events: at once what is shown now, then each newer state, and in between now and then a sign of life.
+//!
+//! All streams share the bytes of one state. Who is slow is sent the newest one when there is room again, and never those in
+//! between: nothing piles up.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use hyper::body::{Body, Frame};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::timeout;
+
+use super::published::Published;
+
+/// After how many milliseconds a page asks again when the stream has broken off.
+const RETRY: &[u8] = b"retry: 2000\n\n";
+
+type Page = watch::Receiver<Arc<Published>>;
+
+/// What will be sent next, with the receiver for what comes after it.
+type Coming = Pin<Box<dyn Future<Output = Option<(Bytes, Page)>> + Send>>;
+
+/// The body of an answer that goes on until the client leaves or the server stops.
+pub(super) struct Events {
+    keep_alive: Duration,
+    next: Coming,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Events {
+    /// A stream for as long as it has its permit.
+    pub(super) fn new(mut page: Page, keep_alive: Duration, permit: OwnedSemaphorePermit) -> Self {
+        page.mark_changed();
+        let next = Box::pin(async move { Some((Bytes::from_static(RETRY), page)) });
+        Self { keep_alive, next, _permit: permit }
+    }
+}
+
+/// The next thing to send; `None` when nothing newer will come.
+async fn next(mut page: Page, keep_alive: Duration) -> Option<(Bytes, Page)> {
+    let sent = match timeout(keep_alive, page.changed()).await {
+        Ok(Ok(())) => page.borrow_and_update().event.clone(),
+        Ok(Err(_gone)) => return None,
+        Err(_nothing_new) => Bytes::from_static(b": still here\n\n"),
+    };
+    Some((sent, page))
+}
+
+impl Body for Events {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.next.as_mut().poll(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(Some((sent, page))) => {
+                self.next = Box::pin(next(page, self.keep_alive));
+                Poll::Ready(Some(Ok(Frame::data(sent))))
+            }
+        }
+    }
+}
