@@ -28,6 +28,9 @@ class Sqlite:
             columns = [column[0] for column in cursor.description]
             return pl.DataFrame(cursor.fetchall(), schema=columns, orient="row", infer_schema_length=None)
 
+    def drop(self):
+        pass  # Its folder is.
+
 
 class Postgres:
     """A database of its own in the one that VELIB_POSTGRES names."""
@@ -36,6 +39,9 @@ class Postgres:
         server = POSTGRES.rsplit("/", 1)[0]
         subprocess.run(["psql", "-q", POSTGRES, "-c", f'CREATE DATABASE "{name}"'], check=True)
         self.url, self.results = f"{server}/{name}", f"{name}-results"
+
+    def drop(self):
+        subprocess.run(["psql", "-q", POSTGRES, "-c", f'DROP DATABASE "{self.url.rsplit("/", 1)[1]}"'], check=True)
 
     def table(self, sql):
         copied = subprocess.run(["psql", "-q", self.url, "-c", f"COPY ({sql}) TO STDOUT WITH (FORMAT csv, HEADER)"],
@@ -157,10 +163,12 @@ def main():
             print(f" {store.url.split(':')[0]}", flush=True)
             killed_and_started_again(store, folder, messages, chance)
             holds_what_the_batch_finds(store, batch, batch_zones)
+            store.drop()
         if POSTGRES:
             shared = Postgres(f"{TOPIC}-shared")
             shared_by_three(shared, folder, messages, chance)
             holds_what_the_batch_finds(shared, batch, batch_zones)
+            shared.drop()
 
 
 main()

@@ -4,6 +4,8 @@
 //! cargo run --example part2_stream                                    the simulated network, an embedded broker
 //! cargo run --example part2_stream -- --source history.parquet        a recording
 //! cargo run --example part2_stream -- --brokers 127.0.0.1:9092        a real Kafka, until stopped
+//! cargo run --example part2_stream -- --brokers 127.0.0.1:9092 --store postgres://velib@127.0.0.1/velib
+//!                                                                     the same in PostgreSQL; start it as often as you like
 //! cargo run --example part2_stream -- --window 1h --slide 10m         windows that overlap
 //! cargo run --example part2_stream -- --zone near:48.8530,2.3499,2km  the stations around one place
 //! cargo run --example part2_stream -- --serve 8080                    a live page at http://127.0.0.1:8080
@@ -56,9 +58,10 @@ struct Options {
     /// How the network is divided: commune, arrondissement, grid:500m, near:LAT,LON,800m, or geojson:FILE
     #[arg(long, value_name = "ZONES", default_value = "commune")]
     zone: String,
-    /// Where the statistics are kept [default: sqlite:TOPIC.sqlite with --brokers, else var/part2.sqlite, made anew]
-    #[arg(long, value_name = "sqlite:FILE")]
-    store: Option<StoreUrl>,
+    /// Where the statistics are kept: sqlite:FILE or postgres://USER@HOST/DATABASE; in PostgreSQL several of this program,
+    /// with --brokers, share the work [default: sqlite:TOPIC.sqlite with --brokers, else var/part2.sqlite, made anew]
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
     /// Stop when everything in the topic was read; without --brokers that is always so
     #[arg(long)]
     until_end: bool,
@@ -85,7 +88,8 @@ fn main() -> ExitCode {
         let windowing = Windowing::sliding(options.window, options.slide.unwrap_or(options.window))?;
         let zones = Zones::open(&options.zone)?;
         let url = match &options.store {
-            Some(url) => url.clone(),
+            // Not by clap, which would show a password.
+            Some(url) => url.parse()?,
             None if options.kafka.brokers.is_some() => {
                 StoreUrl::Sqlite(format!("{}.sqlite", options.kafka.topic).into())
             }
@@ -362,10 +366,13 @@ fn in_title(zones: &Zones) -> String {
     }
 }
 
-/// The store's place, the same from whichever folder it is named.
+/// The store's place, the same from whichever folder it is named, and whoever names it.
 fn place(url: &StoreUrl) -> String {
     match url {
         StoreUrl::Sqlite(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string(),
-        other => other.to_string(),
+        other => {
+            let url = other.to_string();
+            url.rsplit_once('@').map_or_else(|| url.clone(), |(_, place)| format!("postgres://{place}"))
+        }
     }
 }

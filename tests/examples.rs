@@ -723,7 +723,7 @@ fn a_broker_that_is_away_is_told_with_its_address() {
 fn wrong_usage_exits_with_2_before_anything_is_done() {
     let (folder, broker) = (folder(), nobody());
     let two = ["--horizon", "15m,60m"];
-    let cases: [(&str, &[&str], &[&str]); 24] = [
+    let cases: [(&str, &[&str], &[&str]); 25] = [
         ("part1_fetch", &["--nonsense"], &["unexpected argument '--nonsense'"]),
         ("part1_fetch", &["--api", "v3"], &["--api", "`v3`", "; write v2.1 or v1.0"]),
         ("part1_fetch", &["--endpoint", "nonsense"], &["--endpoint: ", "; write http://HOST:PORT"]),
@@ -734,7 +734,16 @@ fn wrong_usage_exits_with_2_before_anything_is_done() {
         ("part1_fetch", &["--publish", "--source", "simulate", "--brokers", "x"], &["--brokers: `x`", "; write "]),
         ("part2_stream", &["--brokers", &broker, "--source", "simulate"], &["--source: with --brokers", "; publish"]),
         ("part2_stream", &["--brokers", &broker, "--endpoint", "http://h"], &["--endpoint: with --brokers", "; "]),
-        ("part2_stream", &["--store", "postgres://h/velib"], &["--store", "`postgres://h/velib`", "; known: sqlite:"]),
+        (
+            "part2_stream",
+            &["--store", "mysql://h/velib"],
+            &["--store", "`mysql://h/velib`", "; known: sqlite:FILE, postgres:"],
+        ),
+        (
+            "part2_stream",
+            &["--store", "postgres://h"],
+            &["--store: `postgres://h` names no database; write postgres://"],
+        ),
         ("part2_stream", &["--window", "0s"], &["--window: ", "; windows are from 1 second to 7 days"]),
         ("part2_stream", &["--zone", "street"], &["--zone: `street`", "; known: commune, arrondissement, grid:"]),
         ("part2_stream", &["--zone", "grid:500ft"], &["--zone: `grid:500ft`", "; write a size from 1 m"]),

@@ -54,7 +54,10 @@ pub use station::Station;
 pub use stats::{
     Accumulator, Count, Last, Max, Mean, Min, Rate, Statistic, Summary, TimeWeightedMean, Turnover, WeightedMean,
 };
-pub use store::{Changes, Progress, Select, Span, SqliteStore, StationWindow, Store, StoreUrl, WindowRow, ZoneWindow};
+pub use store::{
+    Changes, PostgresStore, PostgresUrl, Progress, Select, Span, SqliteStore, StationWindow, Store, StoreUrl,
+    WindowRow, ZoneWindow,
+};
 pub use usage::{
     AtOdds, Imbalance, Limit, Motion, MotionOverTime, NewestOfEach, RunningOut, Usage, UsageSettings, imbalance,
     running_out,

@@ -5,6 +5,8 @@ use proptest::sample::Index;
 
 use super::*;
 use crate::station::metres_between;
+use crate::streaming::store::Schema;
+use crate::streaming::store::contract::Home as _;
 use crate::streaming::{Select, Span, SqliteStore, Window, WindowStatistics, ZoneKind, Zones};
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -355,45 +357,69 @@ impl Model {
     }
 }
 
+/// From where a replay begins, then which reading comes next, and whether what came is flushed after it.
+type Life = (Index, Vec<(Index, bool)>);
+
+fn some_lives() -> impl Strategy<Value = Vec<Life>> {
+    let steps = prop::collection::vec((any::<Index>(), prop::bool::weighted(0.3)), 1..40);
+    prop::collection::vec((any::<Index>(), steps), 1..4)
+}
+
+/// In any order, with repeats, flushes anywhere, crashes that lose what was not flushed, and replays from anywhere.
+fn assert_equals_the_batch_after(lives: Vec<Life>, readings: &[StationStatus], slide: u64, store: Box<dyn Store>) {
+    let windowing = Windowing::sliding(Duration::from_secs(600), Duration::from_secs(slide)).unwrap();
+    let mut engine = sliding_engine_on(windowing, store);
+    let (mut kept, mut flushed) = (Model::default(), Vec::new());
+    for (replay_from, steps) in lives {
+        let mut model = kept.clone();
+        let mut pending: Vec<usize> = match flushed.len() {
+            0 => Vec::new(),
+            length => flushed[replay_from.index(length)..].to_vec(),
+        };
+        for &replayed in &pending {
+            assert!(!engine.update(&readings[replayed]).unwrap());
+        }
+        for (index, flush) in steps {
+            let i = index.index(readings.len());
+            assert_eq!(engine.update(&readings[i]).unwrap(), model.update(windowing, i, &readings[i]));
+            pending.push(i);
+            if flush {
+                engine.flush().unwrap();
+                flushed.append(&mut pending);
+                kept = model.clone();
+                let counted: Vec<_> = kept.counted.iter().map(|&i| &readings[i]).collect();
+                assert_equals_the_batch(engine.store(), windowing, &counted, &kept.revisions);
+                assert_eq!(engine.store().kept_aside().unwrap(), kept.too_late.len() as u64);
+            }
+        }
+        engine = sliding_engine_on(windowing, engine.into_store());
+    }
+}
+
+fn some_slide() -> impl Strategy<Value = u64> {
+    prop::sample::select(vec![600u64, 300, 240])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// In any order, with repeats, flushes anywhere, crashes that lose what was not flushed, and replays from anywhere.
     #[test]
     fn the_store_equals_a_batch_over_the_distinct_readings(
-        readings in some_readings(),
-        slide in prop::sample::select(vec![600u64, 300, 240]),
-        lives in prop::collection::vec(
-            (any::<Index>(), prop::collection::vec((any::<Index>(), prop::bool::weighted(0.3)), 1..40)),
-            1..4,
-        ),
+        (readings, slide, lives) in (some_readings(), some_slide(), some_lives()),
     ) {
-        let windowing = Windowing::sliding(Duration::from_secs(600), Duration::from_secs(slide)).unwrap();
-        let mut engine = sliding_engine_on(windowing, Box::new(SqliteStore::in_memory().unwrap()));
-        let (mut kept, mut flushed) = (Model::default(), Vec::new());
-        for (replay_from, steps) in lives {
-            let mut model = kept.clone();
-            let mut pending: Vec<usize> = match flushed.len() {
-                0 => Vec::new(),
-                length => flushed[replay_from.index(length)..].to_vec(),
-            };
-            for &replayed in &pending {
-                prop_assert!(!engine.update(&readings[replayed]).unwrap());
-            }
-            for (index, flush) in steps {
-                let i = index.index(readings.len());
-                prop_assert_eq!(engine.update(&readings[i]).unwrap(), model.update(windowing, i, &readings[i]));
-                pending.push(i);
-                if flush {
-                    engine.flush().unwrap();
-                    flushed.append(&mut pending);
-                    kept = model.clone();
-                    let counted: Vec<_> = kept.counted.iter().map(|&i| &readings[i]).collect();
-                    assert_equals_the_batch(engine.store(), windowing, &counted, &kept.revisions);
-                    prop_assert_eq!(engine.store().kept_aside().unwrap(), kept.too_late.len() as u64);
-                }
-            }
-            engine = sliding_engine_on(windowing, engine.into_store());
+        assert_equals_the_batch_after(lives, &readings, slide, Box::new(SqliteStore::in_memory().unwrap()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var("VELIB_POSTGRES").is_ok() { 12 } else { 1 }))]
+
+    #[test]
+    fn a_store_in_postgres_equals_a_batch_over_the_distinct_readings(
+        (readings, slide, lives) in (some_readings(), some_slide(), some_lives()),
+    ) {
+        if let Some(schema) = Schema::new() {
+            assert_equals_the_batch_after(lives, &readings, slide, schema.open());
         }
     }
 }

@@ -5,6 +5,9 @@
 //! computed from those of the stations, in one place for all stores.
 
 mod columns;
+#[cfg(test)]
+pub(super) mod contract;
+mod postgres;
 mod sqlite;
 mod zone_windows;
 
@@ -16,6 +19,7 @@ use std::str::FromStr;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::engine::other_windows;
 use super::state::{WindowState, WindowStatistics};
 use super::station::Station;
 use super::window::{Window, Windowing};
@@ -23,7 +27,11 @@ use super::zone::Zones;
 use crate::error::{Error, Place, Result};
 use crate::station::{StationCode, StationStatus};
 
+pub use self::postgres::{PostgresStore, PostgresUrl};
 pub use sqlite::SqliteStore;
+
+#[cfg(test)]
+pub(super) use self::postgres::home::Schema;
 
 /// Keeps the windows of all stations.
 ///
@@ -142,6 +150,26 @@ impl Progress {
     }
 }
 
+/// What became of a transaction that was not an error.
+enum Kept {
+    All,
+    /// Another process has read on.
+    Overtaken,
+    /// The store keeps other windows.
+    Other(Windowing),
+}
+
+impl Kept {
+    /// Whether it was kept; an error if the store keeps other windows than the `wanted`.
+    fn or_refused(self, wanted: Windowing) -> Result<bool> {
+        match self {
+            Self::All => Ok(true),
+            Self::Overtaken => Ok(false),
+            Self::Other(kept) => Err(other_windows(kept, wanted)),
+        }
+    }
+}
+
 /// Which rows are asked for: those that fulfil all of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Select<'a> {
@@ -173,6 +201,20 @@ impl<'a> Select<'a> {
     pub fn since(self, from: DateTime<Utc>) -> Self {
         Self { from: Some(from), ..self }
     }
+}
+
+/// The starts of all windows from the first that is selected to the last, each looked up by the key of the windows; the
+/// same SQL for every database.
+fn starts(select: Select<'_>) -> String {
+    let from = select.from.map_or("TRUE".to_owned(), |from| format!("window_start >= {}", from.timestamp()));
+    let until = select.until.map_or("start IS NOT NULL".to_owned(), |until| format!("start < {}", until.timestamp()));
+    format!(
+        "WITH RECURSIVE starts (start) AS ( \
+             SELECT MIN(window_start) FROM station_windows WHERE {from} \
+             UNION ALL \
+             SELECT (SELECT MIN(window_start) FROM station_windows WHERE window_start > start) FROM starts WHERE {until} \
+         ) SELECT start FROM starts WHERE start IS NOT NULL"
+    )
 }
 
 /// The statistics of one station in one window.
@@ -236,12 +278,14 @@ pub struct ZoneWindow {
     pub statistics: WindowStatistics,
 }
 
-/// Where a store is to be found, as it is written in options: `sqlite:FILE`.
+/// Where a store is to be found, as it is written in options: `sqlite:FILE` or `postgres://USER@HOST/DATABASE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreUrl {
     /// An SQLite file, made if it is missing. `sqlite::memory:` is one that lasts as long as the program.
     Sqlite(PathBuf),
+    /// A PostgreSQL database. Its tables are made if they are missing.
+    Postgres(PostgresUrl),
 }
 
 impl StoreUrl {
@@ -249,6 +293,7 @@ impl StoreUrl {
     pub fn open(&self) -> Result<Box<dyn Store>> {
         match self {
             Self::Sqlite(path) => Ok(Box::new(SqliteStore::open(path)?)),
+            Self::Postgres(url) => Ok(Box::new(PostgresStore::open(url)?)),
         }
     }
 }
@@ -257,6 +302,7 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => write!(f, "{url}"),
         }
     }
 }
@@ -267,10 +313,9 @@ impl FromStr for StoreUrl {
     fn from_str(url: &str) -> Result<Self> {
         match url.split_once(':') {
             Some(("sqlite", file)) if !file.is_empty() => Ok(Self::Sqlite(file.into())),
-            _ => {
-                Err(Error::usage("--store", format!("`{url}` is not a store supported yet"))
-                    .way_out("known: sqlite:FILE"))
-            }
+            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(Self::Postgres(url.parse()?)),
+            _ => Err(Error::usage("--store", format!("`{url}` is no store that is known"))
+                .way_out("known: sqlite:FILE, postgres://USER@HOST/DATABASE")),
         }
     }
 }
@@ -280,13 +325,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_is_named_by_its_kind_and_file() {
-        for url in ["sqlite:velib.db", "sqlite:data/a:b.db", "sqlite::memory:"] {
+    fn a_store_is_named_by_its_kind_and_place() {
+        for url in ["sqlite:velib.db", "sqlite:data/a:b.db", "sqlite::memory:", "postgres://velib@h:1/velib"] {
             assert_eq!(url.parse::<StoreUrl>().unwrap().to_string(), url);
         }
-        for url in ["postgres://localhost/velib", "velib.db", "sqlite:", ""] {
+        for url in ["mysql://h/velib", "postgres:velib", "velib.db", "sqlite:", ""] {
             let error = url.parse::<StoreUrl>().unwrap_err();
-            let message = format!("--store: `{url}` is not a store supported yet; known: sqlite:FILE");
+            let message = format!(
+                "--store: `{url}` is no store that is known; known: sqlite:FILE, postgres://USER@HOST/DATABASE"
+            );
             assert_eq!((error.to_string(), error.exit_code()), (message, 2));
         }
     }

@@ -12,10 +12,9 @@ use rusqlite::types::{ToSqlOutput, Type, Value};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params, params_from_iter};
 
 use super::columns::{Columns, Number, STATISTICS, numbers, statistics};
-use super::{Changes, Progress, Select, Span, StationWindow, Store, WindowRow};
+use super::{Changes, Kept, Progress, Select, Span, StationWindow, Store, WindowRow, starts};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::station::StationCode;
-use crate::streaming::engine::other_windows;
 use crate::streaming::state::WindowState;
 use crate::streaming::station::Station;
 use crate::streaming::window::{Window, Windowing};
@@ -150,11 +149,7 @@ impl Store for SqliteStore {
 
     fn write(&mut self, changes: &Changes<'_>) -> Result<bool> {
         let kept = write(&mut self.connection, changes).map_err(|error| failed(&self.path, &error))?;
-        match kept {
-            Kept::All => Ok(true),
-            Kept::Overtaken => Ok(false),
-            Kept::Other(kept) => Err(other_windows(kept, changes.windowing).at(self.place())),
-        }
+        kept.or_refused(changes.windowing).map_err(|error| error.at(self.place()))
     }
 
     fn latest_window(&mut self, until: Option<DateTime<Utc>>) -> Result<Option<Window>> {
@@ -190,20 +185,6 @@ impl Store for SqliteStore {
             Ok(())
         })
     }
-}
-
-/// The starts of all windows from the first that is selected to the last, each looked up by the key.
-fn starts(select: Select<'_>) -> String {
-    let from = select.from.map_or(i64::MIN, |from| from.timestamp());
-    let until = select.until.map_or(i64::MAX, |until| until.timestamp());
-    format!(
-        "WITH RECURSIVE starts (start) AS ( \
-             SELECT MIN(window_start) FROM station_windows WHERE window_start >= {from} \
-             UNION ALL \
-             SELECT (SELECT MIN(window_start) FROM station_windows WHERE window_start > start) FROM starts \
-             WHERE start < {until} \
-         ) SELECT start FROM starts WHERE start IS NOT NULL"
-    )
 }
 
 /// Brings the file to the newest schema, once it is clear that it is ours.
@@ -246,15 +227,6 @@ fn prepare(path: &Path, connection: &mut Connection) -> Result<()> {
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(sql)?;
     transaction.pragma_update(None, "user_version", natural_value(newest as u64)).map_err(sql)?;
     transaction.commit().map_err(sql)
-}
-
-/// What became of a transaction.
-enum Kept {
-    All,
-    /// Another process has read on.
-    Overtaken,
-    /// The store keeps other windows.
-    Other(Windowing),
 }
 
 fn write(connection: &mut Connection, changes: &Changes<'_>) -> rusqlite::Result<Kept> {
@@ -429,239 +401,4 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::station::StationStatus;
-    use crate::streaming::state::WindowStatistics;
-    use crate::streaming::{StreamingStatistics, ZoneKind, ZoneWindow, Zones};
-    use proptest::prelude::*;
-
-    fn ten_minutes() -> Windowing {
-        Windowing::tumbling(Duration::from_secs(600)).unwrap()
-    }
-
-    fn reading(code: &str, minute: i64) -> StationStatus {
-        let at = DateTime::from_timestamp(1_652_349_600 + 60 * minute, 0).unwrap();
-        StationStatus {
-            name: Some("Benjamin Godard - Victor Hugo".into()),
-            capacity: Some(35),
-            mechanical: Some(3),
-            lat: Some(48.865983),
-            lon: Some(2.275725),
-            commune: Some("Paris".into()),
-            ..StationStatus::unknown(StationCode::new(code).unwrap(), at, at)
-        }
-    }
-
-    fn engine(path: &Path) -> StreamingStatistics {
-        StreamingStatistics::new(ten_minutes(), Box::new(SqliteStore::open(path).unwrap())).unwrap()
-    }
-
-    #[test]
-    fn a_file_is_found_again_as_it_was_left_and_can_be_read_meanwhile() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("velib.db");
-        let mut writer = engine(&path);
-        for (code, minute) in [("16107", 0), ("16107", 25), ("9020", 1)] {
-            writer.update(&reading(code, minute)).unwrap();
-        }
-        let mut reader = SqliteStore::open(&path).unwrap();
-        assert_eq!((reader.latest_window(None).unwrap(), reader.windowing().unwrap()), (None, None));
-        writer.flush().unwrap();
-        let latest = reader.latest_window(None).unwrap().unwrap();
-        assert_eq!(latest.start, reading("16107", 20).last_reported);
-        assert_eq!(reader.latest_window(Some(latest.start)).unwrap().unwrap().start, reading("16107", 0).last_reported);
-        drop(writer);
-
-        let stations = reader.stations().unwrap();
-        assert_eq!(stations[0], Station::of(&reading("16107", 25)));
-        assert_eq!(stations.len(), 2);
-        let rows = reader.station_windows(Select::of("16107")).unwrap();
-        assert_eq!(
-            rows.iter().map(|row| row.statistics.quantities.mechanical.mean).collect::<Vec<_>>(),
-            [Some(3.0), Some(3.0)]
-        );
-        let mut again = engine(&path);
-        assert!(!again.update(&reading("16107", 0)).unwrap());
-        assert!(again.update(&reading("16107", 3)).unwrap());
-        again.flush().unwrap();
-        assert_eq!(reader.station_windows(Select::at(rows[0].window.start)).unwrap()[0].statistics.readings, 2);
-    }
-
-    #[test]
-    fn a_row_is_readable_json() {
-        let mut engine = StreamingStatistics::new(ten_minutes(), Box::new(SqliteStore::in_memory().unwrap())).unwrap();
-        engine.update(&reading("16107", 0)).unwrap();
-        engine.flush().unwrap();
-        let row = engine.store().zone_windows(&ZoneKind::Arrondissement.into(), Select::ALL).unwrap().remove(0);
-        let json = serde_json::to_value(&row).unwrap();
-        assert_eq!((&json["kind"], &json["zone"]), (&"arrondissement".into(), &"Paris 16e".into()));
-        assert_eq!((&json["start"], &json["end"]), (&"2022-05-12T10:00:00Z".into(), &"2022-05-12T10:10:00Z".into()));
-        assert_eq!(json["mechanical"]["mean"], 3.0);
-        assert!(json["docks"]["mean"].is_null() && json["docks"]["count"] == 0);
-        assert_eq!(serde_json::from_value::<ZoneWindow>(json).unwrap(), row);
-    }
-
-    #[test]
-    fn what_is_not_our_file_is_refused_and_left_as_it_was() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.db");
-        let refusal = |path: &Path| {
-            let before = std::fs::read(path).unwrap();
-            let error = SqliteStore::open(path).unwrap_err();
-            assert_eq!((error.kind(), std::fs::read(path).unwrap()), (ErrorKind::Store, before));
-            error.to_string().strip_prefix(&path.display().to_string()).unwrap().to_owned()
-        };
-
-        std::fs::write(&path, "stationcode,duedate\n".repeat(1000)).unwrap();
-        assert_eq!(refusal(&path), ": is not an SQLite database; give another file, --store sqlite:FILE");
-
-        std::fs::remove_file(&path).unwrap();
-        Connection::open(&path).unwrap().execute_batch("CREATE TABLE other (x)").unwrap();
-        assert_eq!(refusal(&path), ": is a database of another program; give another file, --store sqlite:FILE");
-
-        std::fs::remove_file(&path).unwrap();
-        drop(SqliteStore::open(&path).unwrap());
-        Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
-        assert_eq!(
-            refusal(&path),
-            ": has schema version 7, newer than the 2 that this program knows; give another file, --store sqlite:FILE"
-        );
-
-        Connection::open(&path).unwrap().pragma_update(None, "user_version", 1).unwrap();
-        assert_eq!(
-            refusal(&path),
-            ": has schema version 1, whose windows cannot be gone on with: replay the topic into a new file; \
-             give another file, --store sqlite:FILE"
-        );
-
-        let nowhere = folder.path().join("missing/a.db");
-        let error = SqliteStore::open(&nowhere).unwrap_err().to_string();
-        assert!(error.ends_with("; see that its folder exists and can be written to"), "{error}");
-    }
-
-    #[test]
-    fn half_a_file_is_an_error_that_names_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("half.db");
-        let mut whole = engine(&path);
-        for minute in 0..3000 {
-            whole.update(&reading("16107", minute)).unwrap();
-        }
-        whole.flush().unwrap();
-        drop(whole);
-        let bytes = std::fs::read(&path).unwrap();
-        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-        let failed = SqliteStore::open(&path).and_then(|mut store| store.station_windows(Select::ALL)).unwrap_err();
-        assert_eq!((failed.kind(), failed.place()), (ErrorKind::Store, Some(&Place::file(&path))));
-        assert!(failed.to_string().ends_with("give another file and replay the topic into it"), "{failed}");
-    }
-
-    #[test]
-    fn nothing_is_written_if_one_window_cannot_be() {
-        let mut store = SqliteStore::in_memory().unwrap();
-        let station = Station::of(&reading("16107", 0));
-        let state = WindowState::default();
-        let window = ten_minutes().windows_of(station.last_reported).next().unwrap();
-        let row = |station_code| WindowRow { station_code, window, state: &state };
-        let write = |store: &mut SqliteStore, windows: &[WindowRow<'_>]| {
-            let windowing = ten_minutes();
-            store.write(&Changes { windowing, stations: &[&station], windows, too_late: &[], progress: None })
-        };
-        store
-            .connection
-            .execute_batch("CREATE TRIGGER no BEFORE INSERT ON station_windows BEGIN SELECT RAISE(FAIL, 'no'); END")
-            .unwrap();
-        assert!(write(&mut store, &[row(&station.code)]).is_err());
-        store.connection.execute_batch("DROP TRIGGER no").unwrap();
-        assert_eq!((store.stations().unwrap(), store.latest_window(None).unwrap()), (vec![], None));
-        assert!(write(&mut store, &[row(&station.code)]).unwrap());
-        assert_eq!(store.window_state(&station.code, window).unwrap(), Some(state));
-    }
-
-    /// What the view says of the zones, for other programs.
-    fn zones_of_the_view(store: &SqliteStore, kind: ZoneKind) -> Vec<ZoneWindow> {
-        let sql = format!(
-            "SELECT zone, window_start, window_end, stations, expected, {} FROM zone_statistics WHERE kind = '{kind}'",
-            STATISTICS.join(", ")
-        );
-        let mut rows = Vec::new();
-        let read = |row: &Row<'_>| {
-            rows.push(ZoneWindow {
-                kind: kind.to_string(),
-                zone: row.get(0)?,
-                window: window(row, 1)?,
-                stations: row.count(3)?,
-                expected: row.count(4)?,
-                statistics: statistics(row, 5)?,
-            });
-            Ok(())
-        };
-        store.visit_rows(&sql, "zone", Select::ALL, "window_start, zone", read).unwrap();
-        rows
-    }
-
-    /// Equal, but for the rounding of what is summed in another order.
-    fn assert_same(ours: &ZoneWindow, of_view: &ZoneWindow) {
-        for pair in numbers(&ours.statistics).zip(numbers(&of_view.statistics)) {
-            match pair {
-                (Number::Real(Some(a)), Number::Real(Some(b))) => {
-                    assert!((a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0), "{ours:?} {of_view:?}");
-                }
-                (a, b) => assert_eq!(a, b),
-            }
-        }
-        let without = |row: &ZoneWindow| ZoneWindow { statistics: WindowStatistics::default(), ..row.clone() };
-        assert_eq!(without(ours), without(of_view));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn the_view_and_the_store_say_the_same_of_communes_and_arrondissements(
-            readings in prop::collection::vec(
-                (
-                    prop::sample::select(vec!["16107", "16003", "9020", "31024_relais", "12167"]),
-                    0..40i64,
-                    prop::option::weighted(0.8, prop::sample::select(vec!["Paris", "Montreuil", "Éragny"])),
-                    prop::option::weighted(0.9, 0..30u32),
-                    prop::option::weighted(0.9, 0..20u32),
-                    prop::option::weighted(0.9, any::<bool>()),
-                ),
-                0..40,
-            ),
-        ) {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("velib.db");
-            let mut engine = engine(&path);
-            for (code, minute, commune, capacity, bikes, returning) in readings {
-                engine
-                    .update(&StationStatus {
-                        commune: commune.map(Into::into),
-                        capacity,
-                        bikes_available: bikes,
-                        mechanical: bikes.map(|bikes| bikes / 2),
-                        is_installed: Some(true),
-                        is_returning: returning,
-                        ..reading(code, minute)
-                    })
-                    .unwrap();
-            }
-            engine.flush().unwrap();
-            let view = SqliteStore::open(&path).unwrap();
-            for kind in [ZoneKind::Commune, ZoneKind::Arrondissement] {
-                let of_view = zones_of_the_view(&view, kind);
-                let ours = engine.store().zone_windows(&Zones::from(kind), Select::ALL).unwrap();
-                prop_assert_eq!(ours.len(), of_view.len());
-                ours.iter().zip(&of_view).for_each(|(ours, of_view)| assert_same(ours, of_view));
-                for row in &ours {
-                    let of_zone = engine.store().zone_windows(&Zones::from(kind), Select::of(&row.zone)).unwrap();
-                    prop_assert!(of_zone.contains(row));
-                    let at = engine.store().zone_windows(&Zones::from(kind), Select::at(row.window.start)).unwrap();
-                    prop_assert!(at.contains(row));
-                }
-            }
-        }
-    }
-}
+mod tests;
