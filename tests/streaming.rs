@@ -17,7 +17,7 @@ use velib::streaming::{
     Changes, Progress, Select, Span, SqliteStore, StationWindow, Store, StreamSettings, StreamingStatistics, Windowing,
     consume,
 };
-use velib::{StationCode, StationStatus};
+use velib::{ErrorKind, Place, StationCode, StationStatus};
 
 /// The real broker, or `None` with a word to whoever runs the tests.
 fn broker() -> Option<Broker> {
@@ -163,8 +163,26 @@ fn whoever_is_overtaken_begins_again_from_what_was_written() {
         }
     })
     .unwrap();
-    assert!(transactions > 3 && engine.totals().repeated > 0, "{:?}", engine.totals());
+    let totals = engine.totals();
+    assert!(transactions > 3 && totals.repeated > 0 && totals.readings == 3600, "{totals:?}");
     assert_eq!(other.station_windows(Select::ALL).unwrap(), expected(&readings));
     let ends: i64 = other.positions(topic.get().unwrap()).unwrap().values().sum();
     assert_eq!(ends, 3600);
+}
+
+#[test]
+fn a_store_that_fails_ends_the_work_with_its_error() {
+    let Some(broker) = broker() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let settings = published(&broker, &readings());
+    let path = folder.path().join("velib.sqlite");
+    let mut aside = SetAsideFile::new(folder.path().join("aside.jsonl"));
+    let break_it = "CREATE TRIGGER IF NOT EXISTS no BEFORE INSERT ON stations BEGIN SELECT RAISE(FAIL, 'no room'); END";
+    for until_end in [true, false] {
+        let settings = StreamSettings { until_end, group: unique(), ..settings.clone() };
+        let mut engine = engine(&path);
+        rusqlite::Connection::open(&path).unwrap().execute_batch(break_it).unwrap();
+        let error = consume(broker.handle(), &settings, &mut engine, &mut aside, &mut |_| ()).unwrap_err();
+        assert_eq!((error.kind(), error.place()), (ErrorKind::Store, Some(&Place::file(&path))), "{error}");
+    }
 }

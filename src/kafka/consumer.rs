@@ -280,11 +280,7 @@ impl Consumer {
         all.add_partition_range(&self.topic, 0, partitions - 1);
         let failed = |error| self.broker.failed("the group's offsets are unknown", &error);
         let committed = self.client.committed_offsets(all, ANSWER).map_err(failed)?;
-        let known = committed.elements().into_iter().filter_map(|one| match one.offset() {
-            Offset::Offset(offset) => Some((one.partition(), offset)),
-            _ => None,
-        });
-        self.is_topic_read(&known.collect())
+        self.is_topic_read(&known_offsets(&committed))
     }
 
     /// Whether all partitions of the topic were read to their ends, those of other members up to `positions`. To have read
@@ -298,7 +294,8 @@ impl Consumer {
             }
             let failed = |error| self.broker.failed("the end of the topic is unknown", &error);
             let (first, end) = self.client.fetch_watermarks(&self.topic, partition, ANSWER).map_err(failed)?;
-            if positions.get(&partition).copied().unwrap_or(first) < end {
+            // What the topic keeps no more is not waited for.
+            if positions.get(&partition).map_or(first, |&position| position.max(first)) < end {
                 return Ok(false);
             }
         }
@@ -364,6 +361,15 @@ impl Consumer {
     fn error(&self, message: String) -> Error {
         Error::new(ErrorKind::Kafka, message).at(Place::Topic(self.topic.clone()))
     }
+}
+
+/// Those of a group's offsets that are known, by partition.
+pub(super) fn known_offsets(committed: &TopicPartitionList) -> BTreeMap<i32, i64> {
+    let known = committed.elements().into_iter().filter_map(|one| match one.offset() {
+        Offset::Offset(offset) => Some((one.partition(), offset)),
+        _ => None,
+    });
+    known.collect()
 }
 
 impl Batch {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
@@ -16,10 +16,14 @@ use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::broker::{ANSWER, BrokerHandle};
+use super::consumer::known_offsets;
 use crate::error::{Error, ErrorKind, Place, Result};
 
-/// How long a transaction may take.
-const TRANSACTION: Duration = Duration::from_secs(60);
+/// How long a transaction may take: after so long without an end the broker gives up that of a process that was killed.
+const TRANSACTION: Duration = Duration::from_secs(15);
+
+/// How long the group's offsets may be in the balance after that: the broker looks every ten seconds.
+const UNSETTLED: Duration = Duration::from_secs(45);
 
 /// A member of a consumer group as it was when a batch was read. Cheap to clone.
 #[derive(Clone)]
@@ -30,6 +34,7 @@ pub struct TransactionalPublisher {
     producer: ThreadedProducer<DefaultProducerContext>,
     /// Asks for the group's offsets and reads nothing.
     group: BaseConsumer,
+    broker: BrokerHandle,
     source: String,
     topic: String,
 }
@@ -62,26 +67,23 @@ impl TransactionalPublisher {
         producer.init_transactions(ANSWER).map_err(failed)?;
         let mut config = broker.config();
         let group = config.set("group.id", group).create().map_err(failed)?;
-        Ok(Self { producer, group, source: source.to_owned(), topic: topic.to_owned() })
+        Ok(Self { producer, group, broker: broker.clone(), source: source.to_owned(), topic: topic.to_owned() })
     }
 
     /// Up to where the results of each partition of the source have been published.
     pub fn published(&self) -> Result<BTreeMap<i32, i64>> {
-        let metadata =
-            self.group.fetch_metadata(Some(&self.source), ANSWER).map_err(|error| self.failed("its source", &error))?;
-        let count = metadata.topics().iter().find(|topic| topic.name() == self.source);
-        let count = count.map_or(0, |topic| i32::try_from(topic.partitions().len()).unwrap_or(0));
         let mut all = TopicPartitionList::new();
-        all.add_partition_range(&self.source, 0, count - 1);
-        let committed = self
-            .group
-            .committed_offsets(all, ANSWER)
-            .map_err(|error| self.failed("how far it has been published is unknown", &error))?;
-        let known = committed.elements().into_iter().filter_map(|one| match one.offset() {
-            Offset::Offset(offset) => Some((one.partition(), offset)),
-            _ => None,
-        });
-        Ok(known.collect())
+        let partitions = self.broker.existing(self.group.client(), &self.source)?;
+        all.add_partition_range(&self.source, 0, partitions - 1);
+        let deadline = Instant::now() + UNSETTLED;
+        loop {
+            match self.group.committed_offsets(all.clone(), ANSWER) {
+                Ok(committed) => return Ok(known_offsets(&committed)),
+                // The transaction of a process that was killed in its midst is open still.
+                Err(_) if Instant::now() < deadline => {}
+                Err(error) => return Err(self.failed("how far it has been published is unknown", &error)),
+            }
+        }
     }
 
     /// Publishes messages, each a key and a value, and that the source has been read up to `next`, in one transaction.
@@ -120,6 +122,8 @@ impl TransactionalPublisher {
                 record = unsent;
             }
         }
+        // First, so that the offsets are in the balance for as short as can be.
+        self.producer.flush(TRANSACTION)?;
         let mut offsets = TopicPartitionList::with_capacity(next.len());
         for (&partition, &offset) in next {
             offsets.add_partition_offset(&self.source, partition, Offset::Offset(offset))?;

@@ -23,7 +23,7 @@ export function chart(day) {
   const y = (value) => HEIGHT - BOTTOM - (value / top) * (HEIGHT - TOP - BOTTOM);
 
   const svg = draw(null, "svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": inWords(day, points) });
-  const step = [1, 2, 5, 10, 20, 50, 100].find((size) => top / size <= 5) ?? 200;
+  const step = [1, 2, 5, 10, 20, 50, 100].find((size) => top / size <= 5) ?? Math.ceil(top / 5);
   for (let value = 0; value <= top; value += step) {
     draw(svg, "line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) });
     draw(svg, "text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }).textContent = value;

@@ -105,11 +105,17 @@ impl Reader {
         if let Some(newest) = newest(&stations) {
             let since = self.since(&stations, newest)?;
             // Windows come by time, so that the last of each is its newest.
+            // A reading whose clock runs ahead has a window that is still to come: it is shown only if there is no other.
+            let is_to_come = |window: &StationWindow| window.window.start > newest;
             let windows = &mut self.windows;
             self.store.visit_station_windows(Select::ALL.since(since), &mut |window| {
-                windows.insert(window.station_code.clone(), window);
+                let kept = windows.get(&window.station_code);
+                if !is_to_come(&window) || kept.is_none_or(is_to_come) {
+                    windows.insert(window.station_code.clone(), window);
+                }
             })?;
-            for window in self.store.zone_windows(&self.zones, Select::ALL.since(since))? {
+            let select = Select { until: after(newest), ..Select::ALL.since(since) };
+            for window in self.store.zone_windows(&self.zones, select)? {
                 self.zone_windows.insert(window.zone.clone(), window);
             }
         }
@@ -141,7 +147,8 @@ impl Reader {
         let Some(station) = shown.cloned() else { return Ok(None) };
         let from = before(until, self.settings.day);
         let mut windows = VecDeque::new();
-        self.store.visit_station_windows(Select::of(code).since(from), &mut |window| {
+        let select = Select { until: after(until), ..Select::of(code).since(from) };
+        self.store.visit_station_windows(select, &mut |window| {
             if windows.len() == MOST_WINDOWS {
                 windows.pop_front();
             }
@@ -149,6 +156,11 @@ impl Reader {
         })?;
         Ok(Some(StationDay { station, from, until, windows: windows.into() }))
     }
+}
+
+/// Windows that begin at `newest` or before begin earlier than this.
+fn after(newest: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    newest.checked_add_signed(TimeDelta::seconds(1))
 }
 
 fn before(time: DateTime<Utc>, span: TimeDelta) -> DateTime<Utc> {

@@ -121,7 +121,7 @@ async fn events(State(desk): State<Desk>) -> Response {
     let Ok(permit) = desk.streams.try_acquire_owned() else {
         return busy("too many pages are open at a time");
     };
-    let body = Body::new(Events::new(desk.page, desk.settings.keep_alive, permit));
+    let body = Body::new(Events::new(desk.page, desk.settings, permit));
     response(StatusCode::OK, "text/event-stream", body)
 }
 

@@ -174,8 +174,7 @@ impl Sums {
 
 impl StationNow {
     fn of(station: &Station, zone: Option<String>, window: Option<&StationWindow>) -> Self {
-        let on_globe = |(lat, lon): &(f64, f64)| lat.abs() <= 90.0 && lon.abs() <= 180.0 && (*lat, *lon) != (0.0, 0.0);
-        let place = station.lat.zip(station.lon).filter(on_globe);
+        let place = station.place();
         let state = match window {
             None => StationState::Silent,
             Some(window) if window.statistics.readings > window.statistics.closed => StationState::Open,

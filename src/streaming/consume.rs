@@ -8,7 +8,7 @@
 //! that a backlog is worked off in few large ones and the live feed is written at once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TryRecvError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -40,8 +40,9 @@ pub struct StreamSettings {
     /// After about so many messages a transaction is written even if more are waiting: [`TRANSACTION`].
     pub transaction: usize,
     /// A topic, which [exists](crate::kafka::ensure_topic), to publish each changed window to ([`StationWindow`](super::StationWindow) as JSON, by
-    /// the key `CODE START`), in Kafka transactions with the group's offsets: to whoever reads committed messages, a window
-    /// comes once for each of its changes that was written. Only after a crash may one come again, as it was.
+    /// the key `CODE START`), in Kafka transactions with the group's offsets: to whoever reads committed messages a window comes
+    /// once for each of its changes that was written. After a crash or a rebalance some may come again, and end as they are
+    /// in the store.
     pub results: Option<String>,
 }
 
@@ -97,8 +98,8 @@ pub fn consume(
             to_reader,
         };
         let worked = worker.work(&work, watch);
-        // The reader ends when nobody takes what it reads.
-        drop(work);
+        // The reader ends when nobody takes what it reads, or answers.
+        drop((worker, work));
         let read = reader.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Kafka, "the reading thread has failed")));
         worked.and(read)
     })
@@ -157,19 +158,19 @@ fn read(
             open += 1;
         }
         let mut lost = false;
-        while open > 0 {
-            let done = if is_over {
-                done.recv().map_err(|_| stopped())?
-            } else {
-                let Ok(done) = done.try_recv() else { break };
-                done
+        loop {
+            let answer = match is_over && open > 0 {
+                true => done.recv().map_err(|_| TryRecvError::Disconnected),
+                false => done.try_recv(),
             };
-            open -= 1;
-            match done {
-                Done::Kept(batch) => consumer.note(batch),
-                Done::Noted => {}
-                Done::Dropped => lost = true,
+            match answer {
+                Ok(Done::Kept(batch)) => consumer.note(batch),
+                Ok(Done::Noted) => {}
+                Ok(Done::Dropped) => lost = true,
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return Err(stopped()),
             }
+            open -= 1;
         }
         if lost {
             consumer.locate_again()?;
@@ -250,8 +251,11 @@ impl Worker<'_> {
         }
         let member = self.open.last().and_then(Batch::member).cloned();
         let published = match (&mut self.results, member) {
+            (None, _) => true,
             (Some(results), Some(member)) => results.publish(&progress, &member, || self.engine.changed_windows())?,
-            _ => true,
+            (Some(_), None) => {
+                return Err(Error::new(ErrorKind::Kafka, "the library does not know the member of the group"));
+            }
         };
         let kept = published && self.engine.flush_with(Some(&progress))?.is_some();
         if kept {
@@ -275,7 +279,7 @@ impl Worker<'_> {
         // The positions first: what another process writes after this look is noticed by them.
         let stored = self.engine.store().positions(&self.topic)?;
         if let Some(results) = &mut self.results {
-            results.locate()?;
+            results.locate(&stored)?;
         }
         self.engine.reload()?;
         self.positions = partitions.iter().map(|&partition| (partition, stored.get(&partition).copied())).collect();

@@ -14,7 +14,7 @@ use super::freshness::Freshness;
 use super::state::WindowState;
 use super::station::Station;
 use super::store::{Changes, Progress, StationWindow, Store, WindowRow};
-use super::window::Windowing;
+use super::window::{Window, Windowing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::station::{StationCode, StationStatus};
 
@@ -44,6 +44,8 @@ pub struct StreamingStatistics {
     stations: HashMap<StationCode, Tracked>,
     too_late: BTreeMap<(StationCode, DateTime<Utc>), StationStatus>,
     totals: Totals,
+    /// What they were at the last flush.
+    flushed: Totals,
 }
 
 /// What one engine has taken in since it was made.
@@ -93,6 +95,7 @@ impl StreamingStatistics {
             stations: HashMap::new(),
             too_late: BTreeMap::new(),
             totals: Totals::default(),
+            flushed: Totals::default(),
         };
         engine.reload()?;
         Ok(engine)
@@ -106,7 +109,7 @@ impl StreamingStatistics {
     }
 
     /// Forgets what is in memory, with what was not flushed, and goes on from what the store holds now: another engine may
-    /// have written to it. The totals stay.
+    /// have written to it. The totals are those of the last flush again.
     pub fn reload(&mut self) -> Result<()> {
         let stored = self.store.latest_window(None)?.map(|window| window.start.timestamp());
         self.stations = self
@@ -118,6 +121,7 @@ impl StreamingStatistics {
         self.stored_first = stored;
         self.newest = self.stations.values().map(|tracked| tracked.station.clock).max();
         self.too_late.clear();
+        self.totals = self.flushed;
         Ok(())
     }
 
@@ -163,18 +167,13 @@ impl StreamingStatistics {
     /// process has gone on there meanwhile, and then nothing is written: [`reload`](Self::reload).
     pub fn flush_with(&mut self, progress: Option<&Progress>) -> Result<Option<usize>> {
         let windowing = self.windowing;
-        let changed = || self.stations.values().filter(|tracked| tracked.changed);
-        let stations: Vec<&Station> = changed().map(|tracked| &tracked.station).collect();
-        let mut windows: Vec<WindowRow<'_>> = changed()
-            .flat_map(|tracked| tracked.windows.iter().map(|(&start, held)| (&tracked.station.code, start, held)))
-            .filter(|(_, _, held)| held.changed)
-            .map(|(station_code, start, held)| WindowRow {
-                station_code,
-                window: windowing.starting_at_second(start),
-                state: &held.state,
-            })
+        let stations: Vec<&Station> =
+            self.stations.values().filter(|tracked| tracked.changed).map(|tracked| &tracked.station).collect();
+        let changed = changed(&self.stations, windowing);
+        let windows: Vec<WindowRow<'_>> = changed
+            .iter()
+            .map(|&(station, window, state)| WindowRow { station_code: &station.code, window, state })
             .collect();
-        windows.sort_unstable_by_key(|row| (row.window.start, row.station_code));
         let written = windows.len();
         let too_late: Vec<&StationStatus> = self.too_late.values().collect();
         let changes = Changes { windowing, stations: &stations, windows: &windows, too_late: &too_late, progress };
@@ -182,26 +181,19 @@ impl StreamingStatistics {
             return Ok(None);
         }
         self.too_late.clear();
+        self.flushed = self.totals;
         for tracked in self.stations.values_mut() {
             tracked.forget(windowing, self.lateness);
         }
         Ok(Some(written))
     }
 
-    /// The windows that changed since the last flush, by start, then by station code.
+    /// What [`flush`](Self::flush) would write of windows.
     pub(super) fn changed_windows(&self) -> Vec<StationWindow> {
-        let changed = self.stations.values().filter(|tracked| tracked.changed);
-        let mut windows: Vec<StationWindow> = changed
-            .flat_map(|tracked| {
-                let held = tracked.windows.iter().filter(|(_, held)| held.changed);
-                held.map(|(&start, held)| {
-                    let window = self.windowing.starting_at_second(start);
-                    StationWindow::of(&tracked.station, window, held.state.statistics(window))
-                })
-            })
-            .collect();
-        windows.sort_unstable_by(|a, b| (a.window, &a.station_code).cmp(&(b.window, &b.station_code)));
-        windows
+        let row = |(station, window, state): (&Station, Window, &WindowState)| {
+            StationWindow::of(station, window, state.statistics(window))
+        };
+        changed(&self.stations, self.windowing).into_iter().map(row).collect()
     }
 
     /// How far the network has come, as far as this engine has heard: after the last flush also what the store says.
@@ -228,6 +220,20 @@ impl StreamingStatistics {
     pub fn into_store(self) -> Box<dyn Store> {
         self.store
     }
+}
+
+/// The windows that changed since the last flush, by start, then by station code.
+fn changed(stations: &HashMap<StationCode, Tracked>, windowing: Windowing) -> Vec<(&Station, Window, &WindowState)> {
+    let mut changed: Vec<_> = stations
+        .values()
+        .filter(|tracked| tracked.changed)
+        .flat_map(|tracked| {
+            let held = tracked.windows.iter().filter(|(_, held)| held.changed);
+            held.map(move |(&start, held)| (&tracked.station, windowing.starting_at_second(start), &held.state))
+        })
+        .collect();
+    changed.sort_unstable_by_key(|&(station, window, _)| (window.start, &station.code));
+    changed
 }
 
 /// What became of a reading that was not too late.

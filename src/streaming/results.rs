@@ -21,9 +21,11 @@ impl Results {
         Self { publisher, published: BTreeMap::new() }
     }
 
-    /// Asks again how far the group has come.
-    pub(super) fn locate(&mut self) -> Result<()> {
+    /// Asks again how far the group has come, in the partitions where the store stands somewhere: of what a new store
+    /// reads again nothing counts as published.
+    pub(super) fn locate(&mut self, stored: &BTreeMap<i32, i64>) -> Result<()> {
         self.published = self.publisher.published()?;
+        self.published.retain(|partition, _| stored.contains_key(partition));
         Ok(())
     }
 

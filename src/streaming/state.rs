@@ -49,7 +49,7 @@ pub struct WindowStatistics {
     pub revision: u64,
     /// How many of them came from a station while it was closed.
     pub closed: u64,
-    /// Number of docks: of a station the mean over its readings, of a zone the sum of its stations'.
+    /// Number of docks: of a station the mean over its readings while not closed, of a zone the sum of its stations'.
     pub capacity: Option<f64>,
     /// The share of the time in which the station was [full](StationStatus::is_full), from 0 to 1, over the time in which that
     /// is known: each reading holds until the next or the window's end. Of a zone, the mean of its stations' by capacity.

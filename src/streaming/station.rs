@@ -51,9 +51,10 @@ impl Station {
         station
     }
 
-    /// Latitude and longitude in degrees; `None` where they are unknown or lie off the globe.
-    pub(super) fn place(&self) -> Option<(f64, f64)> {
-        self.lat.zip(self.lon).filter(|(lat, lon)| lat.abs() <= 90.0 && lon.abs() <= 180.0)
+    /// Latitude and longitude in degrees; `None` where they are unknown, lie off the globe, or are both zero, as some feeds
+    /// have it for unknown.
+    pub fn place(&self) -> Option<(f64, f64)> {
+        place(self.lat, self.lon)
     }
 
     /// Takes over what the reading knows: the newest reading's word goes before that of older ones, and an older one fills
@@ -73,6 +74,11 @@ impl Station {
             self.arrondissement = ZoneKind::Arrondissement.zone(&self.code, self.commune.as_deref());
         }
     }
+}
+
+/// As [`Station::place`].
+pub(super) fn place(lat: Option<f64>, lon: Option<f64>) -> Option<(f64, f64)> {
+    lat.zip(lon).filter(|&(lat, lon)| lat.abs() <= 90.0 && lon.abs() <= 180.0 && (lat, lon) != (0.0, 0.0))
 }
 
 fn heard(reading: &StationStatus) -> DateTime<Utc> {

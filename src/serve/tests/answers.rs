@@ -1,6 +1,8 @@
 //! What is answered: the store's numbers, how old they are, and what is wrong.
 
-use chrono::TimeDelta;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -97,11 +99,24 @@ fn a_station_says_nothing_when_it_is_silent_closed_or_nowhere() {
 
 #[test]
 fn a_clock_that_runs_ahead_silences_nobody() {
-    let ahead = StationStatus { last_reported: now() + TimeDelta::days(3000), ..reading("2", 1) };
-    let shown = Shown::new(quick(), &[reading("1", 10), ahead]);
+    let ahead = StationStatus { last_reported: now() + TimeDelta::days(3000), ..reading("2", 9) };
+    let mut shown = Shown::new(quick(), &[reading("1", 10), ahead]);
     let network = shown.get("/api/network");
     assert_eq!((&network["stations"]["open"], &network["stations"]["silent"]), (&json!(2), &json!(0)));
     assert!(network["lag_seconds"].as_i64().unwrap() >= -120, "{network}");
+    // Its day ends now, and the next reading is shown, though its window begins earlier.
+    assert_eq!(shown.get("/api/stations/2")["windows"], json!([]));
+    shown.update(&[StationStatus { docks_available: Some(9), ..reading("2", 0) }]);
+    shown.wait_for("/api/stations/2", |answer| answer.json()["station"]["docks"] == 9.0);
+}
+
+#[test]
+fn a_page_that_comes_later_is_told_the_ages_of_then() {
+    let shown = Shown::new(quick(), &[reading("1", 10)]);
+    let now = || shown.events().next().unwrap()["network"]["now"].as_str().unwrap().parse::<DateTime<Utc>>().unwrap();
+    let first = now();
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(now() - first >= TimeDelta::milliseconds(50));
 }
 
 #[test]

@@ -98,9 +98,38 @@ impl Shown {
     pub(super) fn events(&self) -> impl Iterator<Item = Value> + use<> {
         let mut stream = self.connect();
         write!(stream, "GET /api/events HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
-        let lines = BufReader::new(stream).lines().map(Result::unwrap);
-        lines.filter_map(|line| Some(serde_json::from_str(line.strip_prefix("data: ")?).unwrap()))
+        let mut stream = BufReader::new(stream);
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            stream.read_line(&mut line).unwrap();
+        }
+        let mut text = String::new();
+        std::iter::from_fn(move || {
+            loop {
+                if let Some((event, rest)) = text.split_once("\n\n") {
+                    let (event, rest) = (event.to_owned(), rest.to_owned());
+                    text = rest;
+                    if let Some((_, data)) = event.split_once("data: ") {
+                        return Some(serde_json::from_str(data).unwrap());
+                    }
+                    continue;
+                }
+                text.push_str(&chunk(&mut stream)?);
+            }
+        })
     }
+}
+
+/// The next chunk of a chunked body (RFC 9112, section 7.1).
+fn chunk(stream: &mut impl BufRead) -> Option<String> {
+    let mut size = String::new();
+    stream.read_line(&mut size).unwrap();
+    let size = usize::from_str_radix(size.trim(), 16).ok().filter(|&size| size > 0)?;
+    let mut chunk = vec![0; size + 2];
+    stream.read_exact(&mut chunk).unwrap();
+    chunk.truncate(size);
+    Some(String::from_utf8(chunk).unwrap())
 }
 
 fn connect(address: SocketAddr) -> TcpStream {

@@ -32,7 +32,7 @@ CREATE TABLE station_windows (
     readings                      BIGINT NOT NULL, -- different readings in the window
     revision                      BIGINT NOT NULL, -- of them, those that came late: each made the row another
     closed                        BIGINT NOT NULL, -- of them, those of the closed station, which are in no quantity
-    capacity                      DOUBLE PRECISION, -- docks, mean over the readings
+    capacity                      DOUBLE PRECISION, -- docks, mean over the readings while not closed
     full_share                    DOUBLE PRECISION, -- share of the known time in which the station was full, 0 to 1
     empty_share                   DOUBLE PRECISION, -- and empty
     mechanical_count              BIGINT NOT NULL, -- readings that knew it

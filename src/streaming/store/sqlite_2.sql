@@ -33,7 +33,7 @@ CREATE TABLE station_windows (
     readings                      INTEGER NOT NULL, -- different readings in the window
     revision                      INTEGER NOT NULL, -- of them, those that came late: each made the row another
     closed                        INTEGER NOT NULL, -- of them, those of the closed station, which are in no quantity
-    capacity                      REAL, -- docks, mean over the readings
+    capacity                      REAL, -- docks, mean over the readings while not closed
     full_share                    REAL, -- share of the known time in which the station was full, 0 to 1
     empty_share                   REAL, -- and empty
     mechanical_count              INTEGER NOT NULL, -- readings that knew it

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::station::{StationCode, metres_between};
+use crate::streaming::station::place;
 use crate::streaming::store::StationWindow;
 
 /// How unevenly the bikes are spread among neighbours.
@@ -10,7 +11,8 @@ use crate::streaming::store::StationWindow;
 pub struct Imbalance {
     /// Up to how many metres two stations are neighbours.
     pub radius: f64,
-    /// Σ *cᵢ* |Δ*ᵢ*| / Σ *cᵢ* over the stations that have neighbours, from 0, all alike, to 1; `None` if none has.
+    /// Σ *cᵢ* |Δ*ᵢ*| / Σ *cᵢ* over the stations that have neighbours, 0 if all are alike, and about 1 at
+    /// most; `None` if none has.
     pub index: Option<f64>,
     /// The stations that have neighbours, the greatest |Δ| first.
     pub stations: Vec<AtOdds>,
@@ -49,7 +51,7 @@ pub fn imbalance(newest: &[StationWindow], radius: f64) -> Imbalance {
         .filter_map(|row| {
             let capacity = row.statistics.capacity.filter(|&capacity| capacity > 0.0)?;
             let occupancy = row.statistics.quantities.occupancy.last?;
-            Some(Known { row, place: (row.lat?, row.lon?), capacity, occupancy })
+            Some(Known { row, place: place(row.lat, row.lon)?, capacity, occupancy })
         })
         .collect();
     // Along a meridian no degree is shorter than this: who is further north is no neighbour.
