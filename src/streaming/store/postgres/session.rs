@@ -163,7 +163,9 @@ fn failed(url: &PostgresUrl, error: &postgres::Error) -> Error {
     match said.code().code() {
         "3D000" => told.way_out(format!("make it: createdb {}, with the server's -h, -p and -U", url.database())),
         "28P01" => told.way_out(PASSWORD),
-        "28000" => told.way_out("see the server's pg_hba.conf, which says who may connect from where"),
+        "28000" => {
+            told.way_out("see that there is this user (createuser), and that the server's pg_hba.conf lets it in")
+        }
         "42501" => told.way_out("let the database's owner run this once, and grant what this user needs"),
         "25006" => told.way_out("give the address of a server that takes changes: this one only follows another"),
         "53100" => told.way_out("make room on the server's disk"),

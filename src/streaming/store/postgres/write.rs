@@ -1,7 +1,7 @@
 //! One transaction: windows, stations, what came too late, and how far the topic has been read.
 //!
-//! Rows go by COPY into temporary tables, and from there into the tables by one statement each: a tenth of the time that a
-//! statement for each row takes.
+//! Rows go by COPY into temporary tables, and from there into the tables by one statement each: no answer is waited for row by
+//! row.
 
 use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::types::{ToSql, Type};
