@@ -28,11 +28,15 @@ pub(crate) const EARTH_RADIUS: f64 = 6_371_008.8;
 pub struct StationCode(Arc<str>);
 
 impl StationCode {
-    /// A code from its text, without the white space around it; an empty one is an error.
+    /// A code from its text, without the white space around it. An empty one is an error, and one with the character 0, which
+    /// not every database can keep.
     pub fn new(code: &str) -> Result<Self> {
         let code = code.trim();
         if code.is_empty() {
             return Err(Error::new(ErrorKind::Feed, "the station code is empty"));
+        }
+        if code.contains('\0') {
+            return Err(Error::new(ErrorKind::Feed, "the station code holds the character 0"));
         }
         Ok(Self(code.into()))
     }
@@ -320,6 +324,7 @@ mod tests {
     fn a_code_need_not_be_a_number_but_must_not_be_empty() {
         assert_eq!(StationCode::new(" 31024_relais ").unwrap().as_str(), "31024_relais");
         assert_eq!(StationCode::new("  ").unwrap_err().to_string(), "the station code is empty");
+        assert_eq!(StationCode::new("1\0").unwrap_err().to_string(), "the station code holds the character 0");
         assert!(serde_json::from_str::<StationCode>("\"\"").is_err());
     }
 

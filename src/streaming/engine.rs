@@ -38,8 +38,6 @@ pub struct StreamingStatistics {
     windowing: Windowing,
     lateness: TimeDelta,
     store: Box<dyn Store>,
-    /// The start of the newest window that the store held at first.
-    stored_first: Option<i64>,
     newest: Option<DateTime<Utc>>,
     stations: HashMap<StationCode, Tracked>,
     too_late: BTreeMap<(StationCode, DateTime<Utc>), StationStatus>,
@@ -69,8 +67,8 @@ struct Tracked {
     station: Station,
     changed: bool,
     windows: BTreeMap<i64, Held>,
-    /// Windows that start later than this are in memory or nowhere; others may be in the store only. It is the newest that
-    /// the store held at first, then the newest forgotten.
+    /// Windows that start later than this are in memory or nowhere; others may be in the store only. It is the newest of the
+    /// station's newest reading that the store held at first, then the newest forgotten.
     stored_until: Option<i64>,
 }
 
@@ -90,7 +88,6 @@ impl StreamingStatistics {
             windowing,
             lateness: TimeDelta::from_std(ALLOWED_LATENESS).unwrap_or(TimeDelta::MAX),
             store,
-            stored_first: None,
             newest: None,
             stations: HashMap::new(),
             too_late: BTreeMap::new(),
@@ -111,14 +108,16 @@ impl StreamingStatistics {
     /// Forgets what is in memory, with what was not flushed, and goes on from what the store holds now: another engine may
     /// have written to it. The totals are those of the last flush again.
     pub fn reload(&mut self) -> Result<()> {
-        let stored = self.store.latest_window(None)?.map(|window| window.start.timestamp());
+        let windowing = self.windowing;
         self.stations = self
             .store
             .stations()?
             .into_iter()
-            .map(|station| (station.code.clone(), Tracked::new(station, stored)))
+            .map(|station| {
+                let newest = windowing.starts_of(station.last_reported.timestamp()).last();
+                (station.code.clone(), Tracked::new(station, newest))
+            })
             .collect();
-        self.stored_first = stored;
         self.newest = self.stations.values().map(|tracked| tracked.station.clock).max();
         self.too_late.clear();
         self.totals = self.flushed;
@@ -130,8 +129,8 @@ impl StreamingStatistics {
     pub fn update(&mut self, reading: &StationStatus) -> Result<bool> {
         let windowing = self.windowing;
         let Some(tracked) = self.stations.get_mut(&reading.station_code) else {
-            let mut tracked = Tracked::new(Station::of(reading), self.stored_first);
-            tracked.load(&mut *self.store, windowing, reading)?;
+            // The store holds no window of a station that it does not know.
+            let tracked = Tracked::new(Station::of(reading), None);
             let tracked = self.stations.entry(reading.station_code.clone()).or_insert(tracked);
             return Ok(self.totals.add(tracked.take_in(windowing, reading), &mut self.newest, tracked));
         };

@@ -32,7 +32,9 @@ pub(super) fn reading(record: &Map<String, Value>, fetched_at: DateTime<Utc>) ->
         lon,
         commune: text(record, "nom_arrondissement_communes")?.map(Arc::from),
         ..StationStatus::unknown(
-            StationCode::new(&station_code).map_err(|_| "stationcode is empty")?,
+            StationCode::new(&station_code).map_err(|_| {
+                if station_code.contains('\0') { "stationcode holds the character 0" } else { "stationcode is empty" }
+            })?,
             last_reported,
             fetched_at,
         )
