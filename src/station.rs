@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 
+pub(crate) use wire::usual as usual_time;
+
 /// Mean radius of the earth, metres (IUGG).
 pub(crate) const EARTH_RADIUS: f64 = 6_371_008.8;
 

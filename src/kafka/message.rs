@@ -4,6 +4,8 @@
 //! station stand in one partition in order, and what a topic holds can be told from keys and timestamps alone. The
 //! fields of its value are listed in one place: at [`encode`].
 
+mod usual;
+
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::SetAside;
 use crate::station::StationStatus;
@@ -52,7 +54,7 @@ pub(super) fn encode_into(reading: &StationStatus, value: &mut Vec<u8>) -> Resul
 /// The reading in a message's value, or why there is none.
 pub(super) fn parse(value: Option<&[u8]>) -> std::result::Result<StationStatus, String> {
     let value = value.ok_or("the message has no value")?;
-    serde_json::from_slice(value).map_err(|error| error.to_string())
+    usual::read(value).map_or_else(|| serde_json::from_slice(value).map_err(|error| error.to_string()), Ok)
 }
 
 /// A message that could not be read, kept whole.
@@ -105,6 +107,34 @@ mod tests {
         #[test]
         fn what_is_encoded_decodes_to_the_same_reading(reading in reading()) {
             prop_assert_eq!(decode(&encode(&reading).unwrap(), place()), Ok(reading));
+        }
+
+        #[test]
+        fn the_usual_message_is_read_as_serde_reads_it(reading in reading()) {
+            let value = encode(&reading).unwrap();
+            prop_assert_eq!(&serde_json::from_slice::<StationStatus>(&value).unwrap(), &reading);
+            let is_usual = !value.contains(&b'\\') && !String::from_utf8_lossy(&value).contains("e-");
+            match usual::read(&value) {
+                Some(read) => prop_assert_eq!(read, reading),
+                None => prop_assert!(!is_usual, "{}", String::from_utf8_lossy(&value)),
+            }
+        }
+
+        /// Bytes changed, doubled or left out anywhere: never another reading than serde's.
+        #[test]
+        fn what_is_nearly_usual_is_read_as_serde_reads_it_or_left_to_it(
+            reading in reading(),
+            at in any::<prop::sample::Index>(),
+            with in prop::sample::select(vec!["", "0", "1", "-", ".", "e", "+", " ", "\"", "\\", ",", "}", "null", "t", "\u{1}", "é", "\n"]),
+            replaces in 0..3usize,
+        ) {
+            let mut value = encode(&reading).unwrap();
+            let at = at.index(value.len());
+            let end = (at + replaces).min(value.len());
+            value.splice(at..end, with.bytes());
+            if let Some(read) = usual::read(&value) {
+                prop_assert_eq!(read, serde_json::from_slice(&value).unwrap(), "{}", String::from_utf8_lossy(&value));
+            }
         }
 
         #[test]

@@ -64,7 +64,7 @@ impl<T> Visitor<'_> for InPlace<T> {
 
 /// The instant in a text of the usual shape, `2022-05-12T09:18:14Z` or with a fraction of three, six or nine digits; `None` for
 /// any other, which chrono may still know: it takes ten times as long, a tenth of what a whole reading takes.
-fn usual(text: &[u8]) -> Option<DateTime<Utc>> {
+pub(crate) fn usual(text: &[u8]) -> Option<DateTime<Utc>> {
     let (date_time, rest) = text.split_first_chunk::<19>()?;
     let number = |digits: &[u8]| {
         digits

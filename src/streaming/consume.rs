@@ -19,14 +19,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::SetAsideFile;
 use crate::kafka::{Batch, BrokerHandle, Consumer, Locate, TransactionalPublisher};
 
-/// The most messages in one batch: some 7 MB of readings.
-const BATCH: usize = 20_000;
+/// The most messages in one batch: some 4 MB of readings.
+const BATCH: usize = 10_000;
 
 /// The most messages in one transaction, unless told otherwise: a few tenths of a second's work.
 pub const TRANSACTION: usize = 100_000;
 
-/// Batches that may wait between the two threads.
-const WAITING: usize = 2;
+/// Batches that may wait between the two threads: what is read while a transaction is written.
+const WAITING: usize = 8;
 
 /// Which topic to read, and as whom.
 #[derive(Clone, Debug)]
