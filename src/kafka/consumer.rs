@@ -4,25 +4,26 @@
 //! another of its members after a rebalance. From a real Kafka the partitions are shared among the members of a group. On
 //! the embedded broker there is one consumer, which takes all of them (its rebalance would only cost three seconds).
 
+mod batch;
+mod embedded;
+mod membership;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::KafkaError;
-use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
+use self::embedded::Embedded;
+use self::membership::Membership;
 use super::broker::{ANSWER, BrokerHandle};
-use super::gate::Gate;
-use super::message::{parse, set_aside};
 use super::transaction::GroupMember;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::ingest::SetAside;
-use crate::station::StationStatus;
+
+pub use batch::Batch;
 
 /// A batch ends when no further message came for so long.
 const LULL: Duration = Duration::from_millis(5);
@@ -48,22 +49,6 @@ pub struct Consumer {
     locate: Option<Locate>,
     away_since: Option<Instant>,
     patience: Duration,
-}
-
-/// What was read in one go.
-#[derive(Debug)]
-pub struct Batch {
-    /// The readings, in order within each station.
-    pub readings: Vec<StationStatus>,
-    /// The messages that are no readings. Acknowledged with the others.
-    pub set_aside: Vec<SetAside>,
-    /// Whether everything was read: each partition of this consumer to its end. On the embedded broker also that nobody
-    /// publishes any more; on a real one somebody may.
-    pub at_end: bool,
-    next: BTreeMap<i32, i64>,
-    bytes: usize,
-    epoch: u64,
-    member: Option<GroupMember>,
 }
 
 impl Consumer {
@@ -372,128 +357,11 @@ pub(super) fn known_offsets(committed: &TopicPartitionList) -> BTreeMap<i32, i64
     known.collect()
 }
 
-impl Batch {
-    fn new(epoch: u64, member: Option<GroupMember>) -> Self {
-        let (readings, set_aside) = (Vec::new(), Vec::new());
-        Self { readings, set_aside, at_end: false, next: BTreeMap::new(), bytes: 0, epoch, member }
-    }
-
-    /// The member of the group that has read it, where [`Consumer::located_by`] made the consumer.
-    pub fn member(&self) -> Option<&GroupMember> {
-        self.member.as_ref()
-    }
-
-    /// For each partition that was read, the offset of the message that comes next.
-    pub fn next(&self) -> &BTreeMap<i32, i64> {
-        &self.next
-    }
-
-    /// How many messages there are, those that are no readings included.
-    pub fn messages(&self) -> usize {
-        self.readings.len() + self.set_aside.len()
-    }
-
-    fn push(&mut self, message: &BorrowedMessage<'_>) {
-        let (partition, offset, value) = (message.partition(), message.offset(), message.payload());
-        self.next.insert(partition, offset + 1);
-        self.bytes += message.key_len() + message.payload_len();
-        match parse(value) {
-            Ok(reading) => self.readings.push(reading),
-            Err(reason) => {
-                let place = Place::Message { topic: message.topic().to_owned(), partition, offset };
-                self.set_aside.push(set_aside(value, place, reason));
-            }
-        }
-    }
-}
-
-/// Which partitions the group has given to this member.
-#[derive(Default)]
-struct Membership {
-    /// Counts the assignments and what was taken away: asked after each message.
-    epoch: AtomicU64,
-    assigned: Mutex<Option<BTreeSet<i32>>>,
-}
-
-impl Membership {
-    fn assigned(&self) -> MutexGuard<'_, Option<BTreeSet<i32>>> {
-        self.assigned.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ClientContext for Membership {}
-
-impl ConsumerContext for Membership {
-    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        *self.assigned() = match rebalance {
-            Rebalance::Assign(all) => Some(all.elements().iter().map(|one| one.partition()).collect()),
-            Rebalance::Revoke(_) | Rebalance::Error(_) => None,
-        };
-        self.epoch.fetch_add(1, Ordering::Release);
-    }
-}
-
-/// Reading from the embedded broker: its one consumer knows for each partition what it will read next.
-struct Embedded {
-    gate: Arc<Gate>,
-    next: BTreeMap<i32, i64>,
-    /// After so many publishers, where the partitions end; known when all have finished.
-    ends: Option<(u64, BTreeMap<i32, i64>)>,
-}
-
-impl Embedded {
-    fn start(
-        client: &BaseConsumer<Membership>,
-        broker: &BrokerHandle,
-        topic: &str,
-        partitions: i32,
-        gate: &Arc<Gate>,
-    ) -> Result<Self> {
-        let failed = |error: KafkaError| broker.failed(&format!("topic {topic} could not be opened"), &error);
-        let mut all = TopicPartitionList::new();
-        all.add_partition_range(topic, 0, partitions - 1);
-        let committed = client.committed_offsets(all, ANSWER).map_err(failed)?;
-        let (mut start, mut next) = (TopicPartitionList::new(), BTreeMap::new());
-        for one in committed.elements() {
-            let offset = match one.offset() {
-                Offset::Offset(offset) => offset,
-                _ => client.fetch_watermarks(topic, one.partition(), ANSWER).map_err(failed)?.0,
-            };
-            start.add_partition_offset(topic, one.partition(), Offset::Offset(offset)).map_err(failed)?;
-            next.insert(one.partition(), offset);
-        }
-        client.assign(&start).map_err(failed)?;
-        gate.consumer_comes();
-        Ok(Self { gate: Arc::clone(gate), next, ends: None })
-    }
-
-    fn at_end(&mut self, client: &BaseConsumer<Membership>, broker: &BrokerHandle, topic: &str) -> Result<bool> {
-        let Some(publishers) = self.gate.publishers_gone() else { return Ok(false) };
-        if self.ends.as_ref().is_none_or(|&(known, _)| known != publishers) {
-            let end = |&partition: &i32| {
-                let watermarks = client.fetch_watermarks(topic, partition, ANSWER);
-                watermarks.map(|(_, high)| (partition, high))
-            };
-            let ends: std::result::Result<_, KafkaError> = self.next.keys().map(end).collect();
-            let ends = ends.map_err(|error| broker.failed(&format!("the end of topic {topic} is unknown"), &error))?;
-            self.ends = Some((publishers, ends));
-        }
-        let is_read = |(partition, end): (&i32, &i64)| self.next.get(partition) >= Some(end);
-        Ok(self.ends.as_ref().is_some_and(|(_, ends)| ends.iter().all(is_read)))
-    }
-}
-
-impl Drop for Embedded {
-    fn drop(&mut self) {
-        self.gate.consumer_goes();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kafka::{Broker, Publisher, Sink as _, TopicSettings, ensure_topic};
-    use crate::station::StationCode;
+    use crate::station::{StationCode, StationStatus};
     use chrono::DateTime;
     use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 

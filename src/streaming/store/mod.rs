@@ -19,6 +19,7 @@ use std::str::FromStr;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use self::columns::STATISTICS;
 use super::engine::other_windows;
 use super::state::{WindowState, WindowStatistics};
 use super::station::Station;
@@ -201,6 +202,20 @@ impl<'a> Select<'a> {
     pub fn since(self, from: DateTime<Utc>) -> Self {
         Self { from: Some(from), ..self }
     }
+}
+
+/// What [`Store::visit_station_windows`] asks a database for; a filter may follow.
+fn station_windows(select: Select<'_>) -> String {
+    // A station's rows stand in as many places as there are windows: the key leads to each.
+    let starts = match select.of {
+        Some(_) => format!("window_start IN ({})", starts(select)),
+        None => "TRUE".to_owned(),
+    };
+    format!(
+        "SELECT station_code, name, commune, arrondissement, lat, lon, window_start, window_end, {} \
+         FROM station_statistics WHERE {starts}",
+        STATISTICS.join(", ")
+    )
 }
 
 /// The starts of all windows from the first that is selected to the last, each looked up by the key of the windows; the

@@ -21,8 +21,8 @@ use postgres::types::ToSql;
 
 use self::session::{Failed, Session, Tried};
 use self::write::Broken;
-use super::columns::{Columns, STATISTICS, statistics};
-use super::{Changes, Kept, Progress, Select, StationWindow, Store, starts};
+use super::columns::{Columns, statistics};
+use super::{Changes, Kept, Progress, Select, StationWindow, Store, station_windows};
 use crate::error::{Place, Result};
 use crate::station::StationCode;
 use crate::streaming::state::WindowState;
@@ -223,17 +223,7 @@ impl Store for PostgresStore {
     }
 
     fn visit_station_windows(&mut self, select: Select<'_>, visit: &mut dyn FnMut(StationWindow)) -> Result<()> {
-        // A station's rows stand in as many places as there are windows: the key leads to each.
-        let starts = match select.of {
-            Some(_) => format!("window_start IN ({})", starts(select)),
-            None => "TRUE".to_owned(),
-        };
-        let sql = format!(
-            "SELECT station_code, name, commune, arrondissement, lat, lon, window_start, window_end, {} \
-             FROM station_statistics WHERE {starts}",
-            STATISTICS.join(", ")
-        );
-        self.visit_rows(&sql, "station_code", select, "window_start, station_code", |row| {
+        self.visit_rows(&station_windows(select), "station_code", select, "window_start, station_code", |row| {
             visit(StationWindow {
                 station_code: station_code(row, 0)?,
                 name: row.try_get(1)?,

@@ -13,7 +13,7 @@ use rusqlite::types::{ToSqlOutput, Type, Value};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params, params_from_iter};
 
 use super::columns::{Columns, Number, STATISTICS, numbers, statistics};
-use super::{Changes, Kept, Progress, Select, Span, StationWindow, Store, WindowRow, starts};
+use super::{Changes, Kept, Progress, Select, Span, StationWindow, Store, WindowRow, station_windows};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::station::StationCode;
 use crate::streaming::state::WindowState;
@@ -162,17 +162,7 @@ impl Store for SqliteStore {
     }
 
     fn visit_station_windows(&mut self, select: Select<'_>, visit: &mut dyn FnMut(StationWindow)) -> Result<()> {
-        // A station's rows stand in as many places as there are windows: the key leads to each.
-        let starts = match select.of {
-            Some(_) => format!("window_start IN ({})", starts(select)),
-            None => "TRUE".to_owned(),
-        };
-        let sql = format!(
-            "SELECT station_code, name, commune, arrondissement, lat, lon, window_start, window_end, {} \
-             FROM station_statistics WHERE {starts}",
-            STATISTICS.join(", ")
-        );
-        self.visit_rows(&sql, "station_code", select, "window_start, station_code", |row| {
+        self.visit_rows(&station_windows(select), "station_code", select, "window_start, station_code", |row| {
             visit(StationWindow {
                 station_code: station_code(row, 0)?,
                 name: row.get(1)?,

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use postgres::{Client, NoTls};
 
 use super::*;
+use crate::streaming::store::columns::STATISTICS;
 use crate::streaming::store::contract::Home;
 use crate::streaming::{ZoneKind, ZoneWindow};
 

@@ -1,0 +1,63 @@
+//! What is read in one go, and what is needed to acknowledge it.
+
+use std::collections::BTreeMap;
+
+use rdkafka::Message as _;
+use rdkafka::message::BorrowedMessage;
+
+use crate::error::Place;
+use crate::ingest::SetAside;
+use crate::kafka::message::{parse, set_aside};
+use crate::kafka::transaction::GroupMember;
+use crate::station::StationStatus;
+
+/// What was read in one go.
+#[derive(Debug)]
+pub struct Batch {
+    /// The readings, in order within each station.
+    pub readings: Vec<StationStatus>,
+    /// The messages that are no readings. Acknowledged with the others.
+    pub set_aside: Vec<SetAside>,
+    /// Whether everything was read: each partition of this consumer to its end. On the embedded broker also that nobody
+    /// publishes any more; on a real one somebody may.
+    pub at_end: bool,
+    pub(super) next: BTreeMap<i32, i64>,
+    pub(super) bytes: usize,
+    pub(super) epoch: u64,
+    member: Option<GroupMember>,
+}
+
+impl Batch {
+    pub(super) fn new(epoch: u64, member: Option<GroupMember>) -> Self {
+        let (readings, set_aside) = (Vec::new(), Vec::new());
+        Self { readings, set_aside, at_end: false, next: BTreeMap::new(), bytes: 0, epoch, member }
+    }
+
+    /// The member of the group that has read it, where [`Consumer::located_by`] made the consumer.
+    pub fn member(&self) -> Option<&GroupMember> {
+        self.member.as_ref()
+    }
+
+    /// For each partition that was read, the offset of the message that comes next.
+    pub fn next(&self) -> &BTreeMap<i32, i64> {
+        &self.next
+    }
+
+    /// How many messages there are, those that are no readings included.
+    pub fn messages(&self) -> usize {
+        self.readings.len() + self.set_aside.len()
+    }
+
+    pub(super) fn push(&mut self, message: &BorrowedMessage<'_>) {
+        let (partition, offset, value) = (message.partition(), message.offset(), message.payload());
+        self.next.insert(partition, offset + 1);
+        self.bytes += message.key_len() + message.payload_len();
+        match parse(value) {
+            Ok(reading) => self.readings.push(reading),
+            Err(reason) => {
+                let place = Place::Message { topic: message.topic().to_owned(), partition, offset };
+                self.set_aside.push(set_aside(value, place, reason));
+            }
+        }
+    }
+}
