@@ -33,7 +33,7 @@ impl Batch {
         Self { readings, set_aside, at_end: false, next: BTreeMap::new(), bytes: 0, epoch, member }
     }
 
-    /// The member of the group that has read it, where [`Consumer::located_by`] made the consumer.
+    /// The member of the group that has read it, where [`Consumer::located_by`](super::Consumer::located_by) made the consumer.
     pub fn member(&self) -> Option<&GroupMember> {
         self.member.as_ref()
     }
