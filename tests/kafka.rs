@@ -4,7 +4,7 @@
 // Helpers outside the test functions fail a test by a panic as well.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 use velib::ingest::{Clock, Dedupe, Snapshot, Source, VirtualClock};
 use velib::kafka::{
@@ -204,6 +205,28 @@ fn two_members_of_a_group_share_the_partitions_and_nothing_acknowledged_comes_tw
     }
     assert!(shares.iter().all(|share| !share.is_empty()), "one member got everything");
     assert!(by_key(shares.concat()) == by_key(sent));
+}
+
+#[test]
+fn the_marks_that_end_transactions_are_nothing_left_to_read() {
+    let Some(broker) = broker() else { return };
+    let settings = TopicSettings { partitions: 1, ..topic(Retention::Forever) };
+    ensure_topic(&broker, &settings).unwrap();
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", broker.handle().address())
+        .set("transactional.id", &settings.name)
+        .create()
+        .unwrap();
+    producer.init_transactions(MINUTE).unwrap();
+    producer.begin_transaction().unwrap();
+    producer.send(BaseRecord::to(&settings.name).key("1").payload("one")).map_err(|(error, _)| error).unwrap();
+    producer.commit_transaction(MINUTE).unwrap();
+
+    // Of a member that has no partition: it goes by what the group has read. The topic ends at offset 2.
+    let member = Consumer::new(broker.handle(), &settings.name, &settings.name).unwrap();
+    let is_read = |position: i64| member.is_topic_read(&BTreeMap::from([(0, position)])).unwrap();
+    assert_eq!([0, 1, 2].map(is_read), [false, true, true]);
+    assert!(!member.is_topic_read(&BTreeMap::new()).unwrap());
 }
 
 /// Shows the first `polls` polls of the readings above, three at a time repeated.

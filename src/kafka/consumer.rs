@@ -7,6 +7,7 @@
 mod batch;
 mod embedded;
 mod membership;
+mod remains;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -20,6 +21,7 @@ use rdkafka::{Message as _, Offset, TopicPartitionList};
 use self::embedded::Embedded;
 use self::membership::Membership;
 use super::broker::{ANSWER, BrokerHandle};
+use super::message::KnownStations;
 use super::transaction::GroupMember;
 use crate::error::{Error, ErrorKind, Place, Result};
 
@@ -49,6 +51,7 @@ pub struct Consumer {
     locate: Option<Locate>,
     away_since: Option<Instant>,
     patience: Duration,
+    known: KnownStations,
 }
 
 impl Consumer {
@@ -95,6 +98,7 @@ impl Consumer {
             locate: None,
             away_since: None,
             patience: PATIENCE,
+            known: KnownStations::default(),
         })
     }
 
@@ -159,7 +163,7 @@ impl Consumer {
                     if let Some(embedded) = &mut self.embedded {
                         embedded.next.insert(message.partition(), message.offset() + 1);
                     }
-                    batch.push(&message);
+                    batch.push(&message, &mut self.known);
                     if batch.messages() < max {
                         continue;
                     }
@@ -280,7 +284,8 @@ impl Consumer {
             let failed = |error| self.broker.failed("the end of the topic is unknown", &error);
             let (first, end) = self.client.fetch_watermarks(&self.topic, partition, ANSWER).map_err(failed)?;
             // What the topic keeps no more is not waited for.
-            if positions.get(&partition).map_or(first, |&position| position.max(first)) < end {
+            let position = positions.get(&partition).map_or(first, |&position| position.max(first));
+            if position < end && remains::is_any_left(&self.broker, &self.topic, partition, position)? {
                 return Ok(false);
             }
         }

@@ -10,6 +10,8 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::SetAside;
 use crate::station::StationStatus;
 
+pub(super) use usual::KnownStations;
+
 /// The value of the message that carries `reading`: one JSON object in UTF-8 with the fields of this table. Whoever reads it
 /// takes a missing field for an unknown one, and passes over fields that are not here.
 ///
@@ -39,7 +41,7 @@ pub fn encode(reading: &StationStatus) -> Result<Vec<u8>> {
 
 /// The reading that a message's value carries. A value that is not one is set aside as what came from `place`.
 pub fn decode(value: &[u8], place: Place) -> std::result::Result<StationStatus, SetAside> {
-    parse(Some(value)).map_err(|reason| set_aside(Some(value), place, reason))
+    parse(Some(value), &mut KnownStations::default()).map_err(|reason| set_aside(Some(value), place, reason))
 }
 
 /// Writes the value of the message that carries `reading` in place of what `value` holds.
@@ -51,10 +53,10 @@ pub(super) fn encode_into(reading: &StationStatus, value: &mut Vec<u8>) -> Resul
     })
 }
 
-/// The reading in a message's value, or why there is none.
-pub(super) fn parse(value: Option<&[u8]>) -> std::result::Result<StationStatus, String> {
+/// The reading in a message's value, or why there is none. What was `known` of its station from earlier messages saves time.
+pub(super) fn parse(value: Option<&[u8]>, known: &mut KnownStations) -> std::result::Result<StationStatus, String> {
     let value = value.ok_or("the message has no value")?;
-    usual::read(value).map_or_else(|| serde_json::from_slice(value).map_err(|error| error.to_string()), Ok)
+    usual::read(value, known).map_or_else(|| serde_json::from_slice(value).map_err(|error| error.to_string()), Ok)
 }
 
 /// A message that could not be read, kept whole.
@@ -114,9 +116,12 @@ mod tests {
             let value = encode(&reading).unwrap();
             prop_assert_eq!(&serde_json::from_slice::<StationStatus>(&value).unwrap(), &reading);
             let is_usual = !value.contains(&b'\\') && !String::from_utf8_lossy(&value).contains("e-");
-            match usual::read(&value) {
-                Some(read) => prop_assert_eq!(read, reading),
-                None => prop_assert!(!is_usual, "{}", String::from_utf8_lossy(&value)),
+            let mut known = KnownStations::default();
+            for _ in 0..2 {
+                match usual::read(&value, &mut known) {
+                    Some(read) => prop_assert_eq!(&read, &reading),
+                    None => prop_assert!(!is_usual, "{}", String::from_utf8_lossy(&value)),
+                }
             }
         }
 
@@ -127,13 +132,36 @@ mod tests {
             at in any::<prop::sample::Index>(),
             with in prop::sample::select(vec!["", "0", "1", "-", ".", "e", "+", " ", "\"", "\\", ",", "}", "null", "t", "\u{1}", "é", "\n"]),
             replaces in 0..3usize,
+            knows in any::<bool>(),
         ) {
             let mut value = encode(&reading).unwrap();
+            let mut known = KnownStations::default();
+            if knows {
+                usual::read(&value, &mut known);
+            }
             let at = at.index(value.len());
             let end = (at + replaces).min(value.len());
             value.splice(at..end, with.bytes());
-            if let Some(read) = usual::read(&value) {
+            if let Some(read) = usual::read(&value, &mut known) {
                 prop_assert_eq!(read, serde_json::from_slice(&value).unwrap(), "{}", String::from_utf8_lossy(&value));
+            }
+        }
+
+        /// Whatever the messages before it said of the same few stations.
+        #[test]
+        fn what_is_known_of_a_station_changes_no_reading(
+            readings in prop::collection::vec((reading(), 0..3u8, any::<Option<bool>>()), 1..20),
+        ) {
+            let mut known = KnownStations::default();
+            let mut last: Option<StationStatus> = None;
+            for (mut reading, code, like_the_last) in readings {
+                reading.station_code = StationCode::new(&code.to_string()).unwrap();
+                if let (Some(last), Some(name)) = (&last, like_the_last) {
+                    reading.name = if name { last.name.clone() } else { reading.name };
+                    (reading.lat, reading.lon, reading.commune) = (last.lat, last.lon, last.commune.clone());
+                }
+                prop_assert_eq!(&parse(Some(&encode(&reading).unwrap()), &mut known).unwrap(), &reading);
+                last = Some(reading);
             }
         }
 

@@ -4,8 +4,8 @@
 //! whoever is killed goes on from the last transaction, and of two processes that believe the same partition theirs, one
 //! writes and the other begins again from what was written. The group's own offsets are for monitors alone.
 //!
-//! One thread reads and decodes while another computes and writes: what has come in meanwhile goes into one transaction, so
-//! that a backlog is worked off in few large ones and the live feed is written at once.
+//! One thread reads and decodes, another computes, and a third writes: what has come in meanwhile goes into one transaction,
+//! so that a backlog is worked off in few large ones and the live feed is written at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TryRecvError};
@@ -24,6 +24,9 @@ const BATCH: usize = 10_000;
 
 /// The most messages in one transaction, unless told otherwise: a few tenths of a second's work.
 pub const TRANSACTION: usize = 100_000;
+
+/// A full batch is followed by another within so long, if there is one.
+const SOON: Duration = Duration::from_millis(50);
 
 /// Batches that may wait between the two threads: what is read while a transaction is written.
 const WAITING: usize = 8;
@@ -92,12 +95,15 @@ pub fn consume(
             set_aside,
             topic,
             transaction: *transaction,
+            full: batch_size,
             results,
             positions: BTreeMap::new(),
             open: Vec::new(),
+            written: None,
             to_reader,
+            watch,
         };
-        let worked = worker.work(&work, watch);
+        let worked = worker.work(&work);
         // The reader ends when nobody takes what it reads, or answers.
         drop((worker, work));
         let read = reader.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Kafka, "the reading thread has failed")));
@@ -190,39 +196,68 @@ struct Worker<'a> {
     set_aside: &'a mut SetAsideFile,
     topic: String,
     transaction: usize,
+    /// As many messages as a batch has at most.
+    full: usize,
     results: Option<Results>,
     /// Where the store stands in each partition of this process; `None` where it was never read. Empty from when another
     /// process has gone on there until the reader asks again.
     positions: BTreeMap<i32, Option<i64>>,
     /// Batches whose readings are in the engine and not in the store yet.
     open: Vec<Batch>,
+    /// Those that are being written, and up to where that brings the store.
+    written: Option<(Vec<Batch>, Progress)>,
     to_reader: Sender<Done>,
+    watch: &'a mut dyn FnMut(&StreamingStatistics),
 }
 
 impl Worker<'_> {
-    fn work(&mut self, work: &Receiver<Event>, watch: &mut dyn FnMut(&StreamingStatistics)) -> Result<()> {
-        while let Ok(first) = work.recv() {
-            let mut event = Some(first);
-            while let Some(next) = event {
-                match next {
-                    Event::Batch(batch) => self.take_in(batch)?,
-                    Event::Locate(partitions, to_reader) => {
-                        self.flush()?;
-                        // A reader that has gone needs no answer.
-                        let _ = to_reader.send(self.locate(&partitions)?);
-                    }
-                    Event::Positions(to_reader) => {
-                        self.flush()?;
-                        let _ = to_reader.send(self.engine.store().positions(&self.topic)?);
-                    }
+    fn work(&mut self, work: &Receiver<Event>) -> Result<()> {
+        let mut next = work.recv().ok();
+        while let Some(event) = next {
+            let mut more = false;
+            match event {
+                Event::Batch(batch) => {
+                    more = batch.messages() >= self.full;
+                    self.take_in(batch)?;
                 }
-                let waiting: usize = self.open.iter().map(Batch::messages).sum();
-                event = if waiting < self.transaction { work.try_recv().ok() } else { None };
+                Event::Locate(partitions, to_reader) => {
+                    self.flush()?;
+                    self.settle()?;
+                    // A reader that has gone needs no answer.
+                    let _ = to_reader.send(self.locate(&partitions)?);
+                }
+                Event::Positions(to_reader) => {
+                    self.flush()?;
+                    self.settle()?;
+                    let _ = to_reader.send(self.engine.store().positions(&self.topic)?);
+                }
             }
-            self.flush()?;
-            watch(self.engine);
+            if self.waiting() >= self.transaction {
+                self.flush()?;
+            }
+            next = if more { work.recv_timeout(SOON).ok() } else { work.try_recv().ok() };
+            // Nothing has come meanwhile: what is open is written, and what is being written is waited for.
+            while next.is_none() && self.is_busy() {
+                match self.written {
+                    None => self.flush()?,
+                    Some(_) => self.settle()?,
+                }
+                next = work.try_recv().ok();
+            }
+            if next.is_none() {
+                next = work.recv().ok();
+            }
         }
         Ok(())
+    }
+
+    /// How many messages are in the engine alone.
+    fn waiting(&self) -> usize {
+        self.open.iter().map(Batch::messages).sum()
+    }
+
+    fn is_busy(&self) -> bool {
+        self.written.is_some() || !self.open.is_empty()
     }
 
     fn take_in(&mut self, batch: Batch) -> Result<()> {
@@ -238,8 +273,9 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Writes what is open in one transaction, or drops it if another process has gone on meanwhile.
+    /// Begins to write what is open in one transaction, after the one before.
     fn flush(&mut self) -> Result<()> {
+        self.settle()?;
         let mut partitions = BTreeMap::new();
         for (&partition, &to) in self.open.iter().flat_map(Batch::next) {
             let from = self.positions.get(&partition).copied().flatten();
@@ -257,19 +293,35 @@ impl Worker<'_> {
                 return Err(Error::new(ErrorKind::Kafka, "the library does not know the member of the group"));
             }
         };
-        let kept = published && self.engine.flush_with(Some(&progress))?.is_some();
-        if kept {
-            self.positions.extend(progress.partitions.iter().map(|(&partition, span)| (partition, Some(span.to))));
-        } else {
-            self.engine.reload()?;
-            self.positions.clear();
+        if !published {
+            return self.begin_again();
         }
-        for batch in std::mem::take(&mut self.open) {
-            self.answer(match kept {
-                true if self.results.is_some() => Done::Noted,
-                true => Done::Kept(batch),
-                false => Done::Dropped,
-            });
+        self.engine.begin_flush(Some(&progress))?;
+        self.written = Some((std::mem::take(&mut self.open), progress));
+        Ok(())
+    }
+
+    /// Waits for what is being written; all is dropped if another process has gone on meanwhile.
+    fn settle(&mut self) -> Result<()> {
+        let Some((batches, progress)) = self.written.take() else { return Ok(()) };
+        if self.engine.settle_flush()?.is_none() {
+            batches.iter().for_each(|_| self.answer(Done::Dropped));
+            return self.begin_again();
+        }
+        self.positions.extend(progress.partitions.iter().map(|(&partition, span)| (partition, Some(span.to))));
+        for batch in batches {
+            self.answer(if self.results.is_some() { Done::Noted } else { Done::Kept(batch) });
+        }
+        (self.watch)(self.engine);
+        Ok(())
+    }
+
+    /// Forgets what is not written: the reader is told to ask where to go on.
+    fn begin_again(&mut self) -> Result<()> {
+        self.engine.reload()?;
+        self.positions.clear();
+        for _ in std::mem::take(&mut self.open) {
+            self.answer(Done::Dropped);
         }
         Ok(())
     }

@@ -5,15 +5,18 @@
 //! costs a look-up and nothing else.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
+use super::desk::{Desk, Draft};
 use super::freshness::Freshness;
 use super::state::WindowState;
 use super::station::Station;
-use super::store::{Changes, Progress, StationWindow, Store, WindowRow};
+use super::store::{Progress, StationWindow, Store};
 use super::window::{Window, Windowing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::station::{StationCode, StationStatus};
@@ -37,13 +40,27 @@ pub const ALLOWED_LATENESS: Duration = Duration::from_secs(90 * 60);
 pub struct StreamingStatistics {
     windowing: Windowing,
     lateness: TimeDelta,
-    store: Box<dyn Store>,
+    desk: Desk,
     newest: Option<DateTime<Utc>>,
-    stations: HashMap<StationCode, Tracked>,
-    too_late: BTreeMap<(StationCode, DateTime<Utc>), StationStatus>,
+    stations: Stations,
+    too_late: BTreeMap<(StationCode, DateTime<Utc>), (u64, StationStatus)>,
     totals: Totals,
     /// What they were at the last flush.
     flushed: Totals,
+    /// What changes now is for the flush of this number.
+    round: u64,
+    /// What changed for this flush or before is written.
+    written: u64,
+    /// What was begun to be written, until it is settled.
+    flight: Option<Flight>,
+}
+
+/// A flush that is under way.
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    round: u64,
+    windows: usize,
+    totals: Totals,
 }
 
 /// What one engine has taken in since it was made.
@@ -61,21 +78,27 @@ pub struct Totals {
     pub closed: u64,
 }
 
+type Stations = HashMap<StationCode, Tracked, RandomState>;
+
 /// A station with its windows that are in memory, by start in Unix seconds.
 #[derive(Debug)]
 struct Tracked {
     station: Station,
-    changed: bool,
+    /// The texts of its newest reading, by which it is described.
+    texts: [Option<Arc<str>>; 2],
+    /// The flush that its last change is for.
+    changed: u64,
     windows: BTreeMap<i64, Held>,
     /// Windows that start later than this are in memory or nowhere; others may be in the store only. It is the newest of the
     /// station's newest reading that the store held at first, then the newest forgotten.
     stored_until: Option<i64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Held {
     state: WindowState,
-    changed: bool,
+    /// The flush that its last change is for; 0 as the store gave it.
+    changed: u64,
 }
 
 impl StreamingStatistics {
@@ -87,12 +110,15 @@ impl StreamingStatistics {
         let mut engine = Self {
             windowing,
             lateness: TimeDelta::from_std(ALLOWED_LATENESS).unwrap_or(TimeDelta::MAX),
-            store,
+            desk: Desk::new(store),
             newest: None,
-            stations: HashMap::new(),
+            stations: Stations::default(),
             too_late: BTreeMap::new(),
             totals: Totals::default(),
             flushed: Totals::default(),
+            round: 1,
+            written: 0,
+            flight: None,
         };
         engine.reload()?;
         Ok(engine)
@@ -110,7 +136,7 @@ impl StreamingStatistics {
     pub fn reload(&mut self) -> Result<()> {
         let windowing = self.windowing;
         self.stations = self
-            .store
+            .store()
             .stations()?
             .into_iter()
             .map(|station| {
@@ -127,18 +153,18 @@ impl StreamingStatistics {
     /// Takes a reading into account; whether it was, because it was new and not too late. Only a look-up in the store can
     /// fail, and then nothing is taken in.
     pub fn update(&mut self, reading: &StationStatus) -> Result<bool> {
-        let windowing = self.windowing;
+        let (windowing, round) = (self.windowing, self.round);
         let Some(tracked) = self.stations.get_mut(&reading.station_code) else {
             // The store holds no window of a station that it does not know.
             let tracked = Tracked::new(Station::of(reading), None);
             let tracked = self.stations.entry(reading.station_code.clone()).or_insert(tracked);
-            return Ok(self.totals.add(tracked.take_in(windowing, reading), &mut self.newest, tracked));
+            return Ok(self.totals.add(tracked.take_in(windowing, reading, round), &mut self.newest, tracked));
         };
-        tracked.load(&mut *self.store, windowing, reading)?;
+        tracked.load(&mut self.desk, windowing, reading)?;
         if reading.last_reported < before(tracked.station.clock, self.lateness) {
             return self.keep_aside(reading);
         }
-        Ok(self.totals.add(tracked.take_in(windowing, reading), &mut self.newest, tracked))
+        Ok(self.totals.add(tracked.take_in(windowing, reading, round), &mut self.newest, tracked))
     }
 
     /// Keeps a reading that is too late, unless it was seen before. Never taken in.
@@ -146,10 +172,10 @@ impl StreamingStatistics {
         let tracked = self.stations.get(&reading.station_code);
         let is_counted = tracked.is_some_and(|tracked| tracked.holds(self.windowing, reading.last_reported));
         let key = (reading.station_code.clone(), reading.last_reported);
-        if is_counted || self.too_late.contains_key(&key) || self.store.is_kept_aside(&key.0, key.1)? {
+        if is_counted || self.too_late.contains_key(&key) || self.store().is_kept_aside(&key.0, key.1)? {
             self.totals.repeated += 1;
         } else {
-            self.too_late.insert(key, reading.clone());
+            self.too_late.insert(key, (self.round, reading.clone()));
             self.totals.too_late += 1;
         }
         Ok(false)
@@ -165,26 +191,46 @@ impl StreamingStatistics {
     /// As [`flush`](Self::flush), and in the same transaction notes how far the topic has been read; `None` if another
     /// process has gone on there meanwhile, and then nothing is written: [`reload`](Self::reload).
     pub fn flush_with(&mut self, progress: Option<&Progress>) -> Result<Option<usize>> {
-        let windowing = self.windowing;
-        let stations: Vec<&Station> =
-            self.stations.values().filter(|tracked| tracked.changed).map(|tracked| &tracked.station).collect();
-        let changed = changed(&self.stations, windowing);
-        let windows: Vec<WindowRow<'_>> = changed
-            .iter()
-            .map(|&(station, window, state)| WindowRow { station_code: &station.code, window, state })
-            .collect();
-        let written = windows.len();
-        let too_late: Vec<&StationStatus> = self.too_late.values().collect();
-        let changes = Changes { windowing, stations: &stations, windows: &windows, too_late: &too_late, progress };
-        if !changes.is_empty() && !self.store.write(&changes)? {
+        self.begin_flush(progress)?;
+        self.settle_flush()
+    }
+
+    /// Begins a [`flush_with`](Self::flush_with) and does not wait: [`settle_flush`](Self::settle_flush) says what became of
+    /// it. What is taken in meanwhile is for the next one, and that is begun when this one is settled.
+    pub(super) fn begin_flush(&mut self, progress: Option<&Progress>) -> Result<()> {
+        let (windowing, written, round) = (self.windowing, self.written, self.round);
+        let changed_stations = self.stations.values().filter(|tracked| tracked.changed > written);
+        let late = self.too_late.values().filter(|(round, _)| *round > written);
+        let draft = Draft {
+            windowing,
+            stations: changed_stations.map(|tracked| tracked.station.clone()).collect(),
+            windows: changed(&self.stations, windowing, written)
+                .map(|(station, window, state)| (station.code.clone(), window, state.clone()))
+                .collect(),
+            too_late: late.map(|(_, reading)| reading.clone()).collect(),
+            progress: progress.cloned(),
+        };
+        let windows = draft.windows.len();
+        if !draft.is_empty() {
+            self.desk.begin(draft)?;
+        }
+        self.flight = Some(Flight { round, windows, totals: self.totals });
+        self.round += 1;
+        Ok(())
+    }
+
+    /// Waits for what was begun: as [`flush_with`](Self::flush_with) answers. `Some(0)` if nothing was.
+    pub(super) fn settle_flush(&mut self) -> Result<Option<usize>> {
+        let Some(Flight { round, windows, totals }) = self.flight.take() else { return Ok(Some(0)) };
+        if !self.desk.settle().unwrap_or(Ok(true))? {
             return Ok(None);
         }
-        self.too_late.clear();
-        self.flushed = self.totals;
+        (self.written, self.flushed) = (round, totals);
+        self.too_late.retain(|_, (changed, _)| *changed > round);
         for tracked in self.stations.values_mut() {
-            tracked.forget(windowing, self.lateness);
+            tracked.forget(self.windowing, self.lateness, round);
         }
-        Ok(Some(written))
+        Ok(Some(windows))
     }
 
     /// What [`flush`](Self::flush) would write of windows.
@@ -192,7 +238,9 @@ impl StreamingStatistics {
         let row = |(station, window, state): (&Station, Window, &WindowState)| {
             StationWindow::of(station, window, state.statistics(window))
         };
-        changed(&self.stations, self.windowing).into_iter().map(row).collect()
+        let mut windows: Vec<_> = changed(&self.stations, self.windowing, self.written).map(row).collect();
+        windows.sort_unstable_by(|a, b| (a.window.start, &a.station_code).cmp(&(b.window.start, &b.station_code)));
+        windows
     }
 
     /// How far the network has come, as far as this engine has heard: after the last flush also what the store says.
@@ -212,27 +260,25 @@ impl StreamingStatistics {
 
     /// The store, to be asked. It knows what was flushed.
     pub fn store(&mut self) -> &mut dyn Store {
-        self.store.as_mut()
+        self.desk.store()
     }
 
     /// Gives the store back, without what was taken in since the last flush.
     pub fn into_store(self) -> Box<dyn Store> {
-        self.store
+        self.desk.into_store()
     }
 }
 
-/// The windows that changed since the last flush, by start, then by station code.
-fn changed(stations: &HashMap<StationCode, Tracked>, windowing: Windowing) -> Vec<(&Station, Window, &WindowState)> {
-    let mut changed: Vec<_> = stations
-        .values()
-        .filter(|tracked| tracked.changed)
-        .flat_map(|tracked| {
-            let held = tracked.windows.iter().filter(|(_, held)| held.changed);
-            held.map(move |(&start, held)| (&tracked.station, windowing.starting_at_second(start), &held.state))
-        })
-        .collect();
-    changed.sort_unstable_by_key(|&(station, window, _)| (window.start, &station.code));
-    changed
+/// The windows that changed for a later flush than that of the number `written`.
+fn changed(
+    stations: &Stations,
+    windowing: Windowing,
+    written: u64,
+) -> impl Iterator<Item = (&Station, Window, &WindowState)> {
+    stations.values().filter(move |tracked| tracked.changed > written).flat_map(move |tracked| {
+        let held = tracked.windows.iter().filter(move |(_, held)| held.changed > written);
+        held.map(move |(&start, held)| (&tracked.station, windowing.starting_at_second(start), &held.state))
+    })
 }
 
 /// What became of a reading that was not too late.
@@ -257,19 +303,34 @@ impl Totals {
     }
 }
 
+impl Held {
+    fn with_room_for(readings: usize) -> Self {
+        Self { state: WindowState::with_room_for(readings), changed: 0 }
+    }
+}
+
+/// Whether both are the same text in memory, as those of one station's messages mostly are.
+fn is_same(one: Option<&Arc<str>>, other: Option<&Arc<str>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
 impl Tracked {
     fn new(station: Station, stored_until: Option<i64>) -> Self {
-        Self { station, changed: false, windows: BTreeMap::new(), stored_until }
+        Self { station, texts: [None, None], changed: 0, windows: BTreeMap::new(), stored_until }
     }
 
     /// Brings those windows of a reading that only the store may hold back to memory.
-    fn load(&mut self, store: &mut dyn Store, windowing: Windowing, reading: &StationStatus) -> Result<()> {
+    fn load(&mut self, desk: &mut Desk, windowing: Windowing, reading: &StationStatus) -> Result<()> {
         for start in windowing.starts_of(reading.last_reported.timestamp()) {
             if self.stored_until < Some(start) || self.windows.contains_key(&start) {
                 continue;
             }
-            if let Some(state) = store.window_state(&self.station.code, windowing.starting_at_second(start))? {
-                self.windows.insert(start, Held { state, changed: false });
+            if let Some(state) = desk.store().window_state(&self.station.code, windowing.starting_at_second(start))? {
+                self.windows.insert(start, Held { state, changed: 0 });
             }
         }
         Ok(())
@@ -283,33 +344,40 @@ impl Tracked {
             .is_some_and(|start| self.windows.get(&start).is_some_and(|held| held.state.holds(start, time)))
     }
 
-    /// Counts a reading in all its windows, which are in memory or nowhere.
-    fn take_in(&mut self, windowing: Windowing, reading: &StationStatus) -> Taken {
+    /// Counts a reading in all its windows, which are in memory or nowhere, for the flush of the number `round`.
+    fn take_in(&mut self, windowing: Windowing, reading: &StationStatus, round: u64) -> Taken {
         let clock = self.station.clock.timestamp();
         let (mut is_new, mut is_late) = (false, false);
         for start in windowing.starts_of(reading.last_reported.timestamp()) {
-            let held = self.windows.entry(start).or_default();
+            // A window mostly holds as many readings as the one before it.
+            let before = self.windows.last_key_value().map_or(0, |(_, held)| held.state.len());
+            let held = self.windows.entry(start).or_insert_with(|| Held::with_room_for(before));
             let late = start + windowing.seconds() <= clock;
             if held.state.update(start, reading, late) {
-                held.changed = true;
+                held.changed = round;
                 (is_new, is_late) = (true, is_late | late);
             }
         }
         if !is_new {
             return Taken::Repeated;
         }
-        self.station.describe(reading);
-        self.changed = true;
+        let is_newest = self.station.describe(reading);
+        let texts = [&reading.name, &reading.commune];
+        if !self.texts.iter().zip(texts).all(|(known, text)| is_same(known.as_ref(), text.as_ref())) {
+            self.station.describe_by_name(reading);
+            if is_newest {
+                self.texts = texts.map(Clone::clone);
+            }
+        }
+        self.changed = round;
         Taken::New { late: is_late, closed: reading.is_closed() }
     }
 
-    /// After a flush: what was written is unchanged, and what no reading can change any more need not stay.
-    fn forget(&mut self, windowing: Windowing, lateness: TimeDelta) {
-        self.changed = false;
-        self.windows.values_mut().for_each(|held| held.changed = false);
+    /// What no reading can change any more need not stay once it is written, with the flush of the number `written`.
+    fn forget(&mut self, windowing: Windowing, lateness: TimeDelta, written: u64) {
         let until = before(self.station.clock, lateness).timestamp();
-        while let Some(oldest) = self.windows.first_key_value().map(|(&start, _)| start) {
-            if oldest + windowing.seconds() > until {
+        while let Some((&oldest, held)) = self.windows.first_key_value() {
+            if oldest + windowing.seconds() > until || held.changed > written {
                 break;
             }
             self.windows.pop_first();

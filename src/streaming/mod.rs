@@ -34,6 +34,7 @@
 //! ```
 
 mod consume;
+mod desk;
 mod engine;
 mod freshness;
 mod results;

@@ -64,12 +64,21 @@ pub(super) fn encode(samples: &[Sample]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(samples.len() * 11);
     let mut before = 0;
     for sample in samples {
-        put(&mut bytes, u64::from(sample.offset.wrapping_sub(before)));
+        let step = sample.offset.wrapping_sub(before);
         before = sample.offset;
         let fact = |fact: Option<bool>| fact.map_or(0, |holds| 1 | u8::from(holds) << 1);
-        bytes.push(u8::from(sample.closed) | fact(sample.full) << 1 | fact(sample.empty) << 3);
-        for count in [sample.capacity, sample.bikes, sample.mechanical, sample.ebike, sample.docks] {
-            put(&mut bytes, count.map_or(0, |count| u64::from(count) + 1));
+        let flags = u8::from(sample.closed) | fact(sample.full) << 1 | fact(sample.empty) << 3;
+        let counts = [sample.capacity, sample.bikes, sample.mechanical, sample.ebike, sample.docks];
+        put(&mut bytes, u64::from(step));
+        // Counts are mostly of one byte each.
+        let short = counts
+            .map(|count| count.map_or(0, |count| u8::try_from(count).map_or(0x80, |count| count.saturating_add(1))));
+        if short.iter().all(|&byte| byte < 0x80) {
+            let [capacity, bikes, mechanical, ebike, docks] = short;
+            bytes.extend_from_slice(&[flags, capacity, bikes, mechanical, ebike, docks]);
+        } else {
+            bytes.push(flags);
+            counts.into_iter().for_each(|count| put(&mut bytes, count.map_or(0, |count| u64::from(count) + 1)));
         }
     }
     bytes

@@ -85,6 +85,15 @@ impl WindowState {
         self.revision
     }
 
+    pub(super) fn with_room_for(readings: usize) -> Self {
+        Self { samples: Vec::with_capacity(readings), revision: 0 }
+    }
+
+    /// How many readings were taken in.
+    pub(super) fn len(&self) -> usize {
+        self.samples.len()
+    }
+
     /// Whether a reading of this time was taken in by the window that begins at the Unix second `start`.
     pub(super) fn holds(&self, start: i64, time: DateTime<Utc>) -> bool {
         self.samples.binary_search_by_key(&offset(start, time), |sample| sample.offset).is_ok()

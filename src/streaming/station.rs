@@ -48,6 +48,7 @@ impl Station {
             clock: heard(reading),
         };
         station.describe(reading);
+        station.describe_by_name(reading);
         station
     }
 
@@ -57,9 +58,9 @@ impl Station {
         place(self.lat, self.lon)
     }
 
-    /// Takes over what the reading knows: the newest reading's word goes before that of older ones, and an older one fills
-    /// in only what was unknown.
-    pub(super) fn describe(&mut self, reading: &StationStatus) {
+    /// Takes over the numbers that the reading knows: the newest reading's word goes before that of older ones, and an older
+    /// one fills in only what was unknown. Whether the reading is the newest.
+    pub(super) fn describe(&mut self, reading: &StationStatus) -> bool {
         let newer = reading.last_reported >= self.last_reported;
         if newer {
             (self.last_reported, self.fetched_at) = (reading.last_reported, reading.fetched_at);
@@ -68,9 +69,14 @@ impl Station {
         take_over(newer, &mut self.lat, reading.lat);
         take_over(newer, &mut self.lon, reading.lon);
         take_over(newer, &mut self.capacity, reading.capacity);
+        newer
+    }
+
+    /// The same for its texts, after the numbers.
+    pub(super) fn describe_by_name(&mut self, reading: &StationStatus) {
+        let newer = reading.last_reported >= self.last_reported;
         take_over_text(newer, &mut self.name, reading.name.as_deref());
-        let commune = ZoneKind::Commune.zone(&reading.station_code, reading.commune.as_deref());
-        if take_over_text(newer, &mut self.commune, commune.as_deref()) {
+        if take_over_text(newer, &mut self.commune, ZoneKind::commune(reading.commune.as_deref())) {
             self.arrondissement = ZoneKind::Arrondissement.zone(&self.code, self.commune.as_deref());
         }
     }

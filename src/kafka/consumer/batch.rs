@@ -7,7 +7,7 @@ use rdkafka::message::BorrowedMessage;
 
 use crate::error::Place;
 use crate::ingest::SetAside;
-use crate::kafka::message::{parse, set_aside};
+use crate::kafka::message::{KnownStations, parse, set_aside};
 use crate::kafka::transaction::GroupMember;
 use crate::station::StationStatus;
 
@@ -48,11 +48,11 @@ impl Batch {
         self.readings.len() + self.set_aside.len()
     }
 
-    pub(super) fn push(&mut self, message: &BorrowedMessage<'_>) {
+    pub(super) fn push(&mut self, message: &BorrowedMessage<'_>, known: &mut KnownStations) {
         let (partition, offset, value) = (message.partition(), message.offset(), message.payload());
         self.next.insert(partition, offset + 1);
         self.bytes += message.key_len() + message.payload_len();
-        match parse(value) {
+        match parse(value, known) {
             Ok(reading) => self.readings.push(reading),
             Err(reason) => {
                 let place = Place::Message { topic: message.topic().to_owned(), partition, offset };

@@ -107,14 +107,6 @@ pub struct Changes<'a> {
     pub progress: Option<&'a Progress>,
 }
 
-impl Changes<'_> {
-    /// Whether nothing is to be written.
-    pub fn is_empty(&self) -> bool {
-        let Self { windowing: _, stations, windows, too_late, progress } = self;
-        stations.is_empty() && windows.is_empty() && too_late.is_empty() && progress.is_none_or(Progress::is_empty)
-    }
-}
-
 /// A window to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct WindowRow<'a> {

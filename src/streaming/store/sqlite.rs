@@ -304,18 +304,18 @@ fn write_windows(transaction: &Transaction<'_>, windows: &[WindowRow<'_>]) -> ru
         STATISTICS.join(", ")
     ))?;
     for row in windows {
-        let key = [
-            row.window.start.timestamp().into(),
-            row.window.end.timestamp().into(),
-            ToSqlOutput::from(row.station_code.as_str()),
-            row.state.to_bytes().into(),
-        ];
+        upsert.raw_bind_parameter(1, row.window.start.timestamp())?;
+        upsert.raw_bind_parameter(2, row.window.end.timestamp())?;
+        upsert.raw_bind_parameter(3, row.station_code.as_str())?;
+        upsert.raw_bind_parameter(4, row.state.to_bytes())?;
         let said = row.state.statistics(row.window);
-        let values = numbers(&said).map(|number| match number {
-            Number::Count(count) => natural_value(count),
-            Number::Real(real) => ToSqlOutput::Owned(real.map_or(Value::Null, Value::Real)),
-        });
-        upsert.execute(params_from_iter(key.into_iter().chain(values)))?;
+        for (column, number) in (5..).zip(numbers(&said)) {
+            match number {
+                Number::Count(count) => upsert.raw_bind_parameter(column, natural_value(count))?,
+                Number::Real(real) => upsert.raw_bind_parameter(column, real)?,
+            }
+        }
+        upsert.raw_execute()?;
     }
     Ok(())
 }

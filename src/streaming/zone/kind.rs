@@ -39,7 +39,7 @@ impl ZoneKind {
 
     /// The zone of the station with this code in this commune, as [`zone_of`](Self::zone_of) has it.
     pub(in crate::streaming) fn zone(self, code: &StationCode, commune: Option<&str>) -> Option<String> {
-        let commune = commune.map(str::trim).filter(|commune| !commune.is_empty())?;
+        let commune = Self::commune(commune)?;
         match self {
             Self::Arrondissement if commune == "Paris" => match code.as_str().parse::<u32>().ok()? / 1000 {
                 1 => Some("Paris 1er".to_owned()),
@@ -48,6 +48,11 @@ impl ZoneKind {
             },
             _ => Some(commune.to_owned()),
         }
+    }
+
+    /// The commune that a reading names, if it names one.
+    pub(in crate::streaming) fn commune(named: Option<&str>) -> Option<&str> {
+        named.map(str::trim).filter(|commune| !commune.is_empty())
     }
 }
 
