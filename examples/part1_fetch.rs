@@ -143,7 +143,8 @@ fn show_rows(json: bool, snapshot: &Snapshot) -> Result<()> {
 
 fn publish(options: &Options, opened: Opened) -> Result<()> {
     let mut source = opened.into_source();
-    let settings = PublishSettings { every: options.every, polls: options.polls, ..PublishSettings::default() };
+    let stop = common::stop_by_signal()?;
+    let settings = PublishSettings { every: options.every, polls: options.polls, stop, ..PublishSettings::default() };
     let broker = options.kafka.open()?;
     common::headline(options.json, format_args!("Source: {}", source.describe()))?;
     common::headline(options.json, format_args!("Kafka:  {}", broker.describe()))?;
@@ -152,7 +153,7 @@ fn publish(options: &Options, opened: Opened) -> Result<()> {
     let mut told = Ok(());
     let totals = if broker.is_embedded() {
         // Nobody else can read from this broker, so the round trip is made here: what comes back is counted.
-        let gather = if source.next_due().is_some() { 2_000 } else { 0 };
+        let PublishSettings { gather, .. } = PublishSettings::suiting(&*source);
         let feeder = broker.feed_with(&topic, source, PublishSettings { gather, ..settings })?;
         let mut consumer = Consumer::new(broker.handle(), &topic.name, "part1-fetch")?;
         let mut progress = Progress::new();

@@ -18,7 +18,7 @@ use serde_json::json;
 use velib::Error;
 use velib::batch::CsvCollector;
 use velib::ingest::SetAsideFile;
-use velib::kafka::Consumer;
+use velib::kafka::{Consumer, PublishSettings, TopicSettings};
 
 /// Gather everything in the topic in one CSV
 #[derive(Parser)]
@@ -52,12 +52,13 @@ fn main() -> ExitCode {
             None => common::scratch_file("part3.csv")?,
         };
         let mut collector = CsvCollector::open(&out)?;
-        let broker = options.kafka.open()?;
+        let (broker, stop) = (options.kafka.open()?, common::stop_by_signal()?);
         let mut feeder = None;
         if broker.is_embedded() {
             let source = options.source.open("simulate")?.into_source();
             common::headline(options.json, format_args!("Source: {}", source.describe()))?;
-            feeder = Some(broker.feed(&options.kafka.topic, source)?);
+            let settings = PublishSettings { stop: stop.clone(), ..PublishSettings::suiting(&*source) };
+            feeder = Some(broker.feed_with(&TopicSettings::named(&options.kafka.topic), source, settings)?);
         }
         common::headline(options.json, format_args!("Kafka:  {}", broker.describe()))?;
         let found = collector.found();
@@ -68,7 +69,7 @@ fn main() -> ExitCode {
         let mut aside = SetAsideFile::new(out.with_extension("set-aside.jsonl"));
         // A group of the file's own: another file begins at the beginning.
         let group = format!("part3-collect {}", std::path::absolute(&out).unwrap_or_else(|_| out.clone()).display());
-        let mut consumer = Consumer::new(broker.handle(), &options.kafka.topic, &group)?;
+        let mut consumer = Consumer::new(broker.handle(), &options.kafka.topic, &group)?.until(&stop);
         let (mut written, mut repeated) = (0, 0);
         let mut progress = Progress::new();
         consumer.each_batch(5_000, options.until_end, |batch| {

@@ -13,13 +13,17 @@ use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use clap::{Args, Parser};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
-use velib::ingest::{Api, Opendatasoft, Recording, SetAside, SimulatedNetwork, SimulationConfig, Source};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use velib::ingest::{Api, Opendatasoft, Recording, SetAside, SimulatedNetwork, SimulationConfig, Source, Stop};
 use velib::kafka::Broker;
 use velib::report::{Figure, StationPoint, StationWeek};
 use velib::{Error, Result, StationCode, StationStatus};
@@ -33,6 +37,28 @@ pub fn run<A: Parser>(main: impl FnOnce(A) -> Result<()>) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// The flag that Ctrl-C and SIGTERM set, for work that ends when its step is done; a second one ends the program at once,
+/// with exit code 130. Not SIGHUP, which `nohup` means to be ignored.
+pub fn stop_by_signal() -> Result<Stop> {
+    let (stop, asked) = (Stop::new(), Arc::new(AtomicBool::new(false)));
+    let failed = |error| Error::new(velib::ErrorKind::Io, format!("signals cannot be waited for: {error}"));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first signal finds the flag unset, and sets it.
+        flag::register_conditional_shutdown(signal, 130, Arc::clone(&asked)).map_err(failed)?;
+        flag::register(signal, Arc::clone(&asked)).map_err(failed)?;
+    }
+    let told = stop.clone();
+    std::thread::spawn(move || {
+        // A handler may do no more than set a flag.
+        while !asked.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        told.request();
+        let _unread = writeln!(std::io::stderr(), "\rstopping when this step is done; once more to stop at once");
+    });
+    Ok(stop)
 }
 
 /// Where readings come from.

@@ -2,7 +2,7 @@
 //!
 //! Every source answers with [`Snapshot`]s through the one trait [`Source`]: the live portal ([`Opendatasoft`]), a file
 //! recorded earlier ([`Recording`]) and a network that is simulated ([`SimulatedNetwork`]). [`Dedupe`] tells which
-//! readings were seen before.
+//! readings were seen before. [`Clock`] and [`Stop`] are the time and the end of work that goes on for long.
 
 mod clock;
 mod dedupe;
@@ -11,6 +11,7 @@ mod opendatasoft;
 mod recording;
 mod simulate;
 mod snapshot;
+mod stop;
 
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use dedupe::{Dedupe, REMEMBERED_PER_STATION};
@@ -19,3 +20,4 @@ pub use opendatasoft::{Api, DATASET, Opendatasoft, decode_records, get_station, 
 pub use recording::{Recording, Replay};
 pub use simulate::{Closure, Profile, Rates, SimulatedNetwork, SimulatedStation, SimulationConfig};
 pub use snapshot::{SetAside, SetAsideFile, Snapshot, Source};
+pub use stop::Stop;

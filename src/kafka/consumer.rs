@@ -22,6 +22,7 @@ use self::membership::Membership;
 use super::broker::{ANSWER, BrokerHandle};
 use super::transaction::GroupMember;
 use crate::error::{Error, ErrorKind, Place, Result};
+use crate::ingest::Stop;
 
 pub use batch::Batch;
 
@@ -47,6 +48,7 @@ pub struct Consumer {
     ended: BTreeSet<i32>,
     embedded: Option<Embedded>,
     locate: Option<Locate>,
+    stop: Stop,
     away_since: Option<Instant>,
     patience: Duration,
 }
@@ -93,6 +95,7 @@ impl Consumer {
             ended: BTreeSet::new(),
             embedded,
             locate: None,
+            stop: Stop::new(),
             away_since: None,
             patience: PATIENCE,
         })
@@ -104,6 +107,12 @@ impl Consumer {
     /// `locate` is not asked.
     pub fn located_by(broker: &BrokerHandle, topic: &str, group: &str, locate: Locate) -> Result<Self> {
         Ok(Self { locate: Some(locate), ..Self::new(broker, topic, group)? })
+    }
+
+    /// The same consumer, whose [`each_batch`](Self::each_batch) ends when `stop` is requested.
+    #[must_use]
+    pub fn until(self, stop: &Stop) -> Self {
+        Self { stop: stop.clone(), ..self }
     }
 
     /// The topic with the cluster that it is of, `CLUSTER/TOPIC`: the offsets of another cluster mean other messages.
@@ -234,9 +243,9 @@ impl Consumer {
         Ok(offsets)
     }
 
-    /// Hands each batch that is not empty to `work` and acknowledges it when that is done. Goes on for ever, or with
-    /// `until_end` until everything was read; on the embedded broker always until then, because nothing comes after. How
-    /// many messages were read.
+    /// Hands each batch that is not empty to `work` and acknowledges it when that is done. Goes on until it is told to stop
+    /// ([`until`](Self::until)), or with `until_end` until everything was read. On the embedded broker always until then,
+    /// because nothing comes after, and there it is the publisher that is told to stop. How many messages were read.
     pub fn each_batch(
         &mut self,
         max: usize,
@@ -245,6 +254,9 @@ impl Consumer {
     ) -> Result<u64> {
         let mut messages = 0;
         loop {
+            if self.embedded.is_none() && self.stop.is_requested() {
+                return Ok(messages);
+            }
             let batch = self.next_batch(max, Duration::from_secs(1))?;
             let at_end = batch.at_end;
             if batch.messages() > 0 {

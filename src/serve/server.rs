@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use tokio::runtime;
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -14,7 +15,11 @@ use super::reader::Reader;
 use super::routes::{Desk, router};
 use super::settings::ServeSettings;
 use crate::error::{Error, ErrorKind, Place, Result};
+use crate::ingest::Stop;
 use crate::streaming::{Store, Zones};
+
+/// How often it is looked at whether the server is still well.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// A live page at an address, for as long as the value lives.
 #[derive(Debug)]
@@ -72,12 +77,14 @@ impl Server {
         url(self.address)
     }
 
-    /// Goes on serving until the program is stopped; an error if the server itself breaks down.
-    pub fn wait(mut self) -> Result<()> {
-        for thread in self.threads.drain(..) {
-            let _broken = thread.join();
+    /// Goes on serving until `stop` is requested; an error if the server itself breaks down.
+    pub fn wait(self, stop: &Stop) -> Result<()> {
+        while !stop.wait(GLANCE) {
+            if self.threads.iter().any(JoinHandle::is_finished) {
+                return Err(Error::new(ErrorKind::Network, "the page is not shown any more").at(Place::Url(self.url())));
+            }
         }
-        Err(Error::new(ErrorKind::Network, "the page is not shown any more").at(Place::Url(self.url())))
+        Ok(())
     }
 }
 
