@@ -24,7 +24,7 @@ use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use velib::ingest::{Api, Opendatasoft, Recording, SetAside, SimulatedNetwork, SimulationConfig, Source, Stop};
-use velib::kafka::Broker;
+use velib::kafka::{Broker, ClientProperties};
 use velib::report::{Figure, StationPoint, StationWeek};
 use velib::{Error, Result, StationCode, StationStatus};
 
@@ -137,6 +137,10 @@ pub struct KafkaOptions {
     /// A Kafka to use, HOST:PORT[,HOST:PORT]; without it a broker inside this process, which keeps nothing after the run
     #[arg(long, value_name = "HOST:PORT")]
     pub brokers: Option<String>,
+    /// How the Kafka is to be spoken to, TLS and user, in a client.properties of Kafka's; passwords may stand in the
+    /// environment instead, as VELIB_KAFKA_CONFIG_SASL_PASSWORD
+    #[arg(long, value_name = "FILE", requires = "brokers")]
+    kafka_config: Option<PathBuf>,
     /// The topic of the readings
     #[arg(long, default_value = "velib")]
     pub topic: String,
@@ -145,7 +149,10 @@ pub struct KafkaOptions {
 impl KafkaOptions {
     /// Reaches the broker, or starts the embedded one.
     pub fn open(&self) -> Result<Broker> {
-        Broker::open(self.brokers.as_deref())
+        let Some(brokers) = &self.brokers else { return Broker::embedded() };
+        let properties = ClientProperties::load(self.kafka_config.as_deref())?;
+        properties.cautions().iter().for_each(|caution| eprintln!("warning: {caution}"));
+        Broker::connect_with(brokers, properties)
     }
 }
 
