@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::client::{Client, ClientContext};
@@ -22,6 +22,9 @@ const HELLO: Duration = Duration::from_secs(4);
 
 /// How long a broker that answered once may take for any later question.
 pub(super) const ANSWER: Duration = Duration::from_secs(15);
+
+/// How long is listened for why a broker did not answer.
+const HEARSAY: Duration = Duration::from_millis(500);
 
 const HOW_TO_START: &str = "start one by `.ci/kafka start` or `docker compose up`, or leave --brokers out";
 
@@ -158,7 +161,11 @@ impl BrokerHandle {
 
     /// Why a broker that takes connections does not answer: what it said to TLS or to the user, if it said something.
     fn silent(&self, client: &BaseConsumer<Hearing>, error: &KafkaError) -> Error {
-        while client.poll(Duration::ZERO).is_some() {}
+        let deadline = Instant::now() + HEARSAY;
+        while client.context().refusal().is_none() && Instant::now() < deadline {
+            // What it tells is told while it is polled; there is nothing to read.
+            let _nothing = client.poll(HEARSAY / 10);
+        }
         match client.context().refusal() {
             Some(Refusal { is_tls: true, reason }) => self
                 .error(format!("no TLS with it: {reason}"))

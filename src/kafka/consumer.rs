@@ -22,7 +22,7 @@ use self::membership::Membership;
 use super::broker::{ANSWER, BrokerHandle};
 use super::transaction::GroupMember;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::ingest::Stop;
+use crate::ingest::{Gauge, Stop};
 
 pub use batch::Batch;
 
@@ -70,6 +70,8 @@ impl Consumer {
             .set("session.timeout.ms", "6000")
             .set("heartbeat.interval.ms", "2000")
             .set("fetch.queue.backoff.ms", "50")
+            // How often the library tells how far it is behind.
+            .set("statistics.interval.ms", "5000")
             // The end of a partition is told after so long without a message.
             .set("fetch.wait.max.ms", "100");
         if broker.gate().is_some() {
@@ -120,6 +122,13 @@ impl Consumer {
         let cluster = self.client.client().fetch_cluster_id(ANSWER);
         let cluster = cluster.ok_or_else(|| self.broker.error("the broker does not say which cluster it is of"))?;
         Ok(format!("{cluster}/{}", self.topic))
+    }
+
+    /// The same consumer, which shows every few seconds by `gauge` how many messages in its partitions are not acknowledged.
+    #[must_use]
+    pub fn showing_lag(self, gauge: &Gauge) -> Self {
+        self.client.context().lag.get_or_init(|| gauge.clone());
+        self
     }
 
     /// Goes on from where `locate` says now, in all partitions of this member.
@@ -330,10 +339,14 @@ impl Consumer {
     /// What the library mends by itself is borne for a while; everything else ends the reading.
     fn bear(&mut self, error: &KafkaError) -> Result<()> {
         use RDKafkaErrorCode::{
-            AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve, UnknownTopicOrPartition,
+            AllBrokersDown, Authentication, BrokerTransportFailure, OperationTimedOut, Resolve, SSL,
+            UnknownTopicOrPartition,
         };
         match error.rdkafka_error_code() {
-            Some(AllBrokersDown | BrokerTransportFailure | OperationTimedOut | Resolve) => {
+            // A broker that is shutting down or starting refuses users and breaks TLS off too.
+            Some(
+                AllBrokersDown | Authentication | BrokerTransportFailure | OperationTimedOut | Resolve | SSL,
+            ) => {
                 self.away_since.get_or_insert_with(Instant::now);
                 Ok(())
             }
