@@ -11,8 +11,6 @@
 //! cargo run --example part2_stream -- --serve 8080                    a live page at http://127.0.0.1:8080
 //! ```
 
-#![allow(clippy::print_stderr, reason = "an example talks to its user")]
-
 mod common;
 
 use std::path::{Path, PathBuf};
@@ -20,7 +18,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::{KafkaOptions, Progress, SourceOptions, figure};
+use common::{KafkaOptions, Progress, SourceOptions, figure, log};
 use serde_json::json;
 use velib::ingest::SetAsideFile;
 use velib::kafka::{PublishSettings, Retention, TopicSettings, ensure_topic};
@@ -98,6 +96,7 @@ fn main() -> ExitCode {
         let engine = StreamingStatistics::new(windowing, url.open()?)?;
         let mut engine = engine.with_allowed_lateness(options.lateness);
         let server = options.serve.map(|address| show(address, &url, &zones)).transpose()?;
+        log::start();
         let (broker, stop) = (options.kafka.open()?, common::stop_by_signal()?);
         let mut described = broker.describe();
         let mut feeder = None;
@@ -130,6 +129,7 @@ fn main() -> ExitCode {
         }
         let mut progress = Progress::new();
         let began = Instant::now();
+        log::begins("part2_stream");
         consume(broker.handle(), &settings, &mut engine, &mut aside, &mut |engine| {
             progress.show(|| {
                 let newest =

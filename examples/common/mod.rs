@@ -7,6 +7,7 @@
     reason = "each example uses its own part of this and talks to its user"
 )]
 
+pub mod log;
 pub mod picture;
 
 use std::fmt::Display;
@@ -23,15 +24,23 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
-use velib::ingest::{Api, Opendatasoft, Recording, SetAside, SimulatedNetwork, SimulationConfig, Source, Stop};
+use velib::ingest::{
+    Api, Metrics, Opendatasoft, Recording, SetAside, SimulatedNetwork, SimulationConfig, Source, Stop,
+};
 use velib::kafka::{Broker, ClientProperties};
 use velib::report::{Figure, StationPoint, StationWeek};
+use velib::serve::{MetricsServer, ServeAddress};
 use velib::{Error, Result, StationCode, StationStatus};
 
 /// Reads the command line, runs `main`, and turns its answer into an exit code: 0, 1 for a failure, 2 for wrong usage.
 pub fn run<A: Parser>(main: impl FnOnce(A) -> Result<()>) -> ExitCode {
     match main(A::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            if log::is_on() {
+                log::note("ended");
+            }
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(error.exit_code())
@@ -56,7 +65,7 @@ pub fn stop_by_signal() -> Result<Stop> {
             std::thread::sleep(Duration::from_millis(50));
         }
         told.request();
-        let _unread = writeln!(std::io::stderr(), "\rstopping when this step is done; once more to stop at once");
+        log::note("stopping when this step is done; once more to stop at once");
     });
     Ok(stop)
 }
@@ -151,8 +160,37 @@ impl KafkaOptions {
     pub fn open(&self) -> Result<Broker> {
         let Some(brokers) = &self.brokers else { return Broker::embedded() };
         let properties = ClientProperties::load(self.kafka_config.as_deref())?;
-        properties.cautions().iter().for_each(|caution| eprintln!("warning: {caution}"));
+        properties.cautions().iter().for_each(log::warn);
         Broker::connect_with(brokers, properties)
+    }
+}
+
+/// The numbers of a long run, for Prometheus.
+#[derive(Args)]
+pub struct MetricsOptions {
+    /// Show the numbers of this run at http://HOST:PORT/metrics, for Prometheus; a port alone is for this computer only
+    #[arg(long, value_name = "[HOST:]PORT")]
+    metrics: Option<ServeAddress>,
+}
+
+impl MetricsOptions {
+    /// Where nothing would be counted they are not shown either.
+    pub fn refuse_without_brokers(&self, kafka: &KafkaOptions) -> Result<()> {
+        if self.metrics.is_none() || kafka.brokers.is_some() {
+            return Ok(());
+        }
+        Err(Error::usage("--metrics", "to measure a publisher needs a real Kafka")
+            .way_out("give one by --brokers HOST:PORT"))
+    }
+
+    /// The numbers, and the server that shows them where one was asked for.
+    pub fn open(&self) -> Result<(Metrics, Option<MetricsServer>)> {
+        let metrics = Metrics::new();
+        let server = self.metrics.map(|address| MetricsServer::start(address, metrics.clone())).transpose()?;
+        if let Some(server) = &server {
+            log::note(format_args!("metrics: {}", server.url()));
+        }
+        Ok((metrics, server))
     }
 }
 
@@ -186,10 +224,10 @@ impl DataOptions {
 /// Tells on stderr how many records could not be read, and shows the first few.
 pub fn report_set_aside(set_aside: &[SetAside]) {
     for record in set_aside.iter().take(3) {
-        eprintln!("set aside: {record}");
+        log::error(format_args!("set aside: {record}"));
     }
     if set_aside.len() > 3 {
-        eprintln!("set aside: {} records in all", set_aside.len());
+        log::error(format_args!("set aside: {} records in all", set_aside.len()));
     }
 }
 
@@ -261,19 +299,25 @@ pub fn count(value: Option<u32>) -> String {
     value.map_or_else(|| "–".into(), |value| value.to_string())
 }
 
-/// A line on stderr that says how far the work is, a few times a second, if there is a terminal to read it.
+/// A line on stderr that says how far the work is, a few times a second, if there is a terminal to read it; in a log once a
+/// minute.
 pub struct Progress {
     shown: Option<Instant>,
     is_terminal: bool,
+    logged: Instant,
 }
 
 impl Progress {
     pub fn new() -> Self {
-        Self { shown: None, is_terminal: std::io::stderr().is_terminal() }
+        Self { shown: None, is_terminal: std::io::stderr().is_terminal(), logged: Instant::now() }
     }
 
     /// Shows what `text` makes, unless something was shown a moment ago.
     pub fn show(&mut self, text: impl FnOnce() -> String) {
+        if log::is_on() && self.logged.elapsed() > Duration::from_secs(60) {
+            self.logged = Instant::now();
+            return log::note(text());
+        }
         let is_due = self.shown.is_none_or(|shown| shown.elapsed() > Duration::from_millis(200));
         if self.is_terminal && is_due {
             eprint!("\r\x1b[K{}", text());
