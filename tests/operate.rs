@@ -2,7 +2,7 @@
 //! counted; their numbers are there for Prometheus, and where stderr is no terminal they write a log.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

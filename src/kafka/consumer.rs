@@ -344,9 +344,7 @@ impl Consumer {
         };
         match error.rdkafka_error_code() {
             // A broker that is shutting down or starting refuses users and breaks TLS off too.
-            Some(
-                AllBrokersDown | Authentication | BrokerTransportFailure | OperationTimedOut | Resolve | SSL,
-            ) => {
+            Some(AllBrokersDown | Authentication | BrokerTransportFailure | OperationTimedOut | Resolve | SSL) => {
                 self.away_since.get_or_insert_with(Instant::now);
                 Ok(())
             }

@@ -4,7 +4,7 @@ use super::publish::PollReport;
 use crate::error::Error;
 use crate::ingest::{Counter, Gauge, Metrics};
 
-/// The numbers of a publisher, told of each poll by `on_poll` of [`publish`](super::publish).
+/// The numbers of a publisher, told of each poll by `on_poll` of [`publish`](fn@super::publish).
 #[derive(Clone, Debug)]
 pub struct PublishMetrics {
     polls: Counter,
