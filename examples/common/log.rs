@@ -17,7 +17,30 @@ pub fn start() {
         tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_target(false).with_max_level(level);
     if !io::stderr().is_terminal() && log.try_init().is_ok() {
         IS_ON.store(true, Ordering::Relaxed);
+        // Fails only if there is a logger already, which serves as well.
+        let _there = ::log::set_logger(&Libraries).map(|()| ::log::set_max_level(::log::LevelFilter::Debug));
     }
+}
+
+/// Takes in what the Kafka client and others tell by the crate `log`; the log's level says what of it is shown.
+struct Libraries;
+
+impl ::log::Log for Libraries {
+    fn enabled(&self, _: &::log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &::log::Record<'_>) {
+        let text = record.args();
+        match record.level() {
+            ::log::Level::Error => tracing::error!("{text}"),
+            ::log::Level::Warn => tracing::warn!("{text}"),
+            ::log::Level::Info => tracing::info!("{text}"),
+            ::log::Level::Debug | ::log::Level::Trace => tracing::debug!("{text}"),
+        }
+    }
+
+    fn flush(&self) {}
 }
 
 /// The work begins: what it needs is there. Only for the log.
