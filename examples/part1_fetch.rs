@@ -7,18 +7,18 @@
 //! cargo run --example part1_fetch -- --publish --brokers 127.0.0.1:9092  every minute, until stopped
 //! ```
 
-#![allow(clippy::print_stderr, reason = "an example talks to its user")]
-
 mod common;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{KafkaOptions, Opened, Progress, SourceOptions};
+use common::{KafkaOptions, MetricsOptions, Opened, Progress, SourceOptions, log};
 use serde_json::json;
 use velib::ingest::{Clock, SetAsideFile, Snapshot, Source, SystemClock, VirtualClock};
-use velib::kafka::{Consumer, PollReport, PublishSettings, Publisher, TopicSettings, ensure_topic, seen_in_topic};
+use velib::kafka::{
+    Consumer, PollReport, PublishMetrics, PublishSettings, Publisher, TopicSettings, ensure_topic, seen_in_topic,
+};
 use velib::{Error, ErrorKind, Place, Result, StationCode, StationStatus};
 
 /// Fetch the state of the stations; publish it to Kafka
@@ -43,6 +43,8 @@ struct Options {
     /// Stop after so many polls [default: the end of a recording, never for the live feed]
     #[arg(long, value_name = "N", requires = "publish")]
     polls: Option<u64>,
+    #[command(flatten)]
+    metrics: MetricsOptions,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -143,7 +145,12 @@ fn show_rows(json: bool, snapshot: &Snapshot) -> Result<()> {
 
 fn publish(options: &Options, opened: Opened) -> Result<()> {
     let mut source = opened.into_source();
-    let settings = PublishSettings { every: options.every, polls: options.polls, ..PublishSettings::default() };
+    options.metrics.refuse_without_brokers(&options.kafka)?;
+    log::start();
+    let stop = common::stop_by_signal()?;
+    let settings = PublishSettings { every: options.every, polls: options.polls, stop, ..PublishSettings::default() };
+    let (metrics, _server) = options.metrics.open()?;
+    let measured = PublishMetrics::new(&metrics);
     let broker = options.kafka.open()?;
     common::headline(options.json, format_args!("Source: {}", source.describe()))?;
     common::headline(options.json, format_args!("Kafka:  {}", broker.describe()))?;
@@ -152,7 +159,7 @@ fn publish(options: &Options, opened: Opened) -> Result<()> {
     let mut told = Ok(());
     let totals = if broker.is_embedded() {
         // Nobody else can read from this broker, so the round trip is made here: what comes back is counted.
-        let gather = if source.next_due().is_some() { 2_000 } else { 0 };
+        let PublishSettings { gather, .. } = PublishSettings::suiting(&*source);
         let feeder = broker.feed_with(&topic, source, PublishSettings { gather, ..settings })?;
         let mut consumer = Consumer::new(broker.handle(), &topic.name, "part1-fetch")?;
         let mut progress = Progress::new();
@@ -168,12 +175,12 @@ fn publish(options: &Options, opened: Opened) -> Result<()> {
         totals
     } else {
         let report = ensure_topic(&broker, &topic)?;
-        report.cautions.iter().for_each(|caution| eprintln!("warning: {caution}"));
+        report.cautions.iter().for_each(log::warn);
         let start = source.next_due();
         let mut warned = false;
         let mut dedupe = seen_in_topic(broker.handle(), &topic.name)?;
         if !dedupe.is_empty() {
-            eprintln!("{} readings are in the topic already", dedupe.len());
+            log::note(format_args!("{} readings are in the topic already", dedupe.len()));
         }
         let clock: Box<dyn Clock> = match start {
             Some(start) => Box::new(VirtualClock::new(start)),
@@ -181,22 +188,24 @@ fn publish(options: &Options, opened: Opened) -> Result<()> {
         };
         let mut publisher = Publisher::new(broker.handle(), &topic.name)?;
         let mut progress = Progress::new();
+        log::begins("part1_fetch");
         velib::kafka::publish(&mut *source, &mut publisher, &mut dedupe, &*clock, &settings, &mut |poll| {
+            measured.note(poll);
             let oldest = poll.ok().and_then(|poll| poll.oldest).filter(|_| !warned);
             if let Some(warning) = oldest.and_then(|oldest| report.warning(oldest, SystemClock.now())) {
-                eprintln!("warning: {warning}");
+                log::warn(warning);
                 warned = true;
             }
             match poll {
                 Ok(poll) if start.is_some() => progress.show(|| format!("{}: {}", poll.fetched_at, in_a_line(poll))),
                 Ok(poll) => {
-                    eprintln!("{}: {}", poll.fetched_at.format("%Y-%m-%d %H:%M:%S"), in_a_line(poll));
+                    log::note(format_args!("{}: {}", poll.fetched_at.format("%Y-%m-%d %H:%M:%S"), in_a_line(poll)));
                     common::report_set_aside(&poll.set_aside);
                     if let Err(error) = aside.keep(&poll.set_aside) {
                         told = Err(error);
                     }
                 }
-                Err(error) => eprintln!("poll failed: {error}"),
+                Err(error) => log::error(format_args!("poll failed: {error}")),
             }
         })?
     };

@@ -11,8 +11,6 @@
 //! cargo run --example part2_stream -- --serve 8080                    a live page at http://127.0.0.1:8080
 //! ```
 
-#![allow(clippy::print_stderr, reason = "an example talks to its user")]
-
 mod common;
 
 use std::path::{Path, PathBuf};
@@ -20,10 +18,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::{KafkaOptions, Progress, SourceOptions, figure};
+use common::{KafkaOptions, Progress, SourceOptions, figure, log};
 use serde_json::json;
 use velib::ingest::SetAsideFile;
-use velib::kafka::{Retention, TopicSettings, ensure_topic};
+use velib::kafka::{PublishSettings, Retention, TopicSettings, ensure_topic};
 use velib::report::{Figure, MapStation, OccupancyMap, Zone, ZoneOccupancy};
 use velib::serve::{ServeAddress, ServeSettings, Server};
 use velib::streaming::{
@@ -98,14 +96,16 @@ fn main() -> ExitCode {
         let engine = StreamingStatistics::new(windowing, url.open()?)?;
         let mut engine = engine.with_allowed_lateness(options.lateness);
         let server = options.serve.map(|address| show(address, &url, &zones)).transpose()?;
-        let broker = options.kafka.open()?;
+        log::start();
+        let (broker, stop) = (options.kafka.open()?, common::stop_by_signal()?);
         let mut described = broker.describe();
         let mut feeder = None;
         if broker.is_embedded() {
             let source = options.source.open("simulate")?.into_source();
             described = source.describe();
             common::headline(options.json, format_args!("Source: {described}"))?;
-            feeder = Some(broker.feed(&options.kafka.topic, source)?);
+            let settings = PublishSettings { stop: stop.clone(), ..PublishSettings::suiting(&*source) };
+            feeder = Some(broker.feed_with(&TopicSettings::named(&options.kafka.topic), source, settings)?);
         }
         common::headline(options.json, format_args!("Kafka:  {}", broker.describe()))?;
         common::headline(options.json, format_args!("Store:  {url}, windows of {windowing}"))?;
@@ -121,6 +121,7 @@ fn main() -> ExitCode {
             until_end: options.until_end,
             transaction: options.transaction,
             results: options.results.clone(),
+            stop: stop.clone(),
         };
         if let Some(results) = &options.results {
             let compacted = TopicSettings { retention: Retention::LastOfEachKey, ..TopicSettings::named(results) };
@@ -128,6 +129,7 @@ fn main() -> ExitCode {
         }
         let mut progress = Progress::new();
         let began = Instant::now();
+        log::begins("part2_stream");
         consume(broker.handle(), &settings, &mut engine, &mut aside, &mut |engine| {
             progress.show(|| {
                 let newest =
@@ -141,7 +143,7 @@ fn main() -> ExitCode {
             feeder.join()?;
         }
         report(&options, &mut engine, &zones, &described, aside.kept(), took)?;
-        server.map_or(Ok(()), Server::wait)
+        server.map_or(Ok(()), |server| server.wait(&stop))
     })
 }
 

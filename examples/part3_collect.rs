@@ -5,20 +5,19 @@
 //! cargo run --example part3_collect -- --brokers 127.0.0.1:9092 --out velib.csv          a real Kafka, until stopped
 //! ```
 
-#![allow(clippy::print_stderr, reason = "an example talks to its user")]
-
 mod common;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use chrono::Utc;
 use clap::Parser;
-use common::{KafkaOptions, Progress, SourceOptions};
+use common::{KafkaOptions, MetricsOptions, Progress, SourceOptions, log};
 use serde_json::json;
 use velib::Error;
-use velib::batch::CsvCollector;
+use velib::batch::{CollectMetrics, CsvCollector};
 use velib::ingest::SetAsideFile;
-use velib::kafka::Consumer;
+use velib::kafka::{Consumer, PublishSettings, TopicSettings};
 
 /// Gather everything in the topic in one CSV
 #[derive(Parser)]
@@ -34,6 +33,8 @@ struct Options {
     /// Stop when everything in the topic was read; without --brokers that is always so
     #[arg(long)]
     until_end: bool,
+    #[command(flatten)]
+    metrics: MetricsOptions,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -51,30 +52,40 @@ fn main() -> ExitCode {
             }
             None => common::scratch_file("part3.csv")?,
         };
+        log::start();
         let mut collector = CsvCollector::open(&out)?;
-        let broker = options.kafka.open()?;
+        let (metrics, _server) = options.metrics.open()?;
+        let measured = CollectMetrics::new(&metrics);
+        let (broker, stop) = (options.kafka.open()?, common::stop_by_signal()?);
         let mut feeder = None;
         if broker.is_embedded() {
             let source = options.source.open("simulate")?.into_source();
             common::headline(options.json, format_args!("Source: {}", source.describe()))?;
-            feeder = Some(broker.feed(&options.kafka.topic, source)?);
+            let settings = PublishSettings { stop: stop.clone(), ..PublishSettings::suiting(&*source) };
+            feeder = Some(broker.feed_with(&TopicSettings::named(&options.kafka.topic), source, settings)?);
         }
         common::headline(options.json, format_args!("Kafka:  {}", broker.describe()))?;
         let found = collector.found();
         if found.torn_bytes > 0 {
-            eprintln!("a torn last line of {} bytes was cut off: its reading comes again", found.torn_bytes);
+            log::warn(format_args!(
+                "a torn last line of {} bytes was cut off: its reading comes again",
+                found.torn_bytes
+            ));
         }
 
         let mut aside = SetAsideFile::new(out.with_extension("set-aside.jsonl"));
         // A group of the file's own: another file begins at the beginning.
         let group = format!("part3-collect {}", std::path::absolute(&out).unwrap_or_else(|_| out.clone()).display());
-        let mut consumer = Consumer::new(broker.handle(), &options.kafka.topic, &group)?;
+        let mut consumer =
+            Consumer::new(broker.handle(), &options.kafka.topic, &group)?.until(&stop).showing_lag(measured.lag());
+        log::begins("part3_collect");
         let (mut written, mut repeated) = (0, 0);
         let mut progress = Progress::new();
         consumer.each_batch(5_000, options.until_end, |batch| {
             let appended = collector.append(&batch.readings)?;
             aside.keep(&batch.set_aside)?;
             collector.sync()?;
+            measured.note(appended, batch.set_aside.len(), Utc::now());
             written += appended.written;
             repeated += appended.repeated;
             progress.show(|| format!("{written} readings written"));

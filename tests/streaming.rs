@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, TimeDelta, Utc};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{ClientConfig, Message as _};
-use velib::ingest::SetAsideFile;
+use velib::ingest::{SetAsideFile, Stop};
 use velib::kafka::{Broker, Publisher, Retention, Sink as _, TopicSettings, ensure_topic};
 use velib::streaming::{
     Changes, Progress, Select, Span, SqliteStore, StationWindow, Store, StreamSettings, StreamingStatistics, Windowing,
@@ -69,7 +69,7 @@ fn published(broker: &Broker, readings: &[StationStatus]) -> StreamSettings {
     let topic = unique();
     ensure_topic(broker, &TopicSettings::named(&topic)).unwrap();
     Publisher::new(broker.handle(), &topic).unwrap().publish(readings).unwrap();
-    StreamSettings { group: topic.clone(), topic, until_end: true, transaction: 200, results: None }
+    StreamSettings { group: topic.clone(), topic, until_end: true, transaction: 200, results: None, stop: Stop::new() }
 }
 
 /// What an engine makes of the readings without Kafka.

@@ -7,32 +7,67 @@
     reason = "each example uses its own part of this and talks to its user"
 )]
 
+pub mod log;
 pub mod picture;
 
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use clap::{Args, Parser};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
-use velib::ingest::{Api, Opendatasoft, Recording, SetAside, SimulatedNetwork, SimulationConfig, Source};
-use velib::kafka::Broker;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use velib::ingest::{
+    Api, Metrics, Opendatasoft, Recording, SetAside, SimulatedNetwork, SimulationConfig, Source, Stop,
+};
+use velib::kafka::{Broker, ClientProperties};
 use velib::report::{Figure, StationPoint, StationWeek};
+use velib::serve::{MetricsServer, ServeAddress};
 use velib::{Error, Result, StationCode, StationStatus};
 
 /// Reads the command line, runs `main`, and turns its answer into an exit code: 0, 1 for a failure, 2 for wrong usage.
 pub fn run<A: Parser>(main: impl FnOnce(A) -> Result<()>) -> ExitCode {
     match main(A::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            if log::is_on() {
+                log::note("ended");
+            }
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// The flag that Ctrl-C and SIGTERM set, for work that ends when its step is done; a second one ends the program at once,
+/// with exit code 130. Not SIGHUP, which `nohup` means to be ignored.
+pub fn stop_by_signal() -> Result<Stop> {
+    let (stop, asked) = (Stop::new(), Arc::new(AtomicBool::new(false)));
+    let failed = |error| Error::new(velib::ErrorKind::Io, format!("signals cannot be waited for: {error}"));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first signal finds the flag unset, and sets it.
+        flag::register_conditional_shutdown(signal, 130, Arc::clone(&asked)).map_err(failed)?;
+        flag::register(signal, Arc::clone(&asked)).map_err(failed)?;
+    }
+    let told = stop.clone();
+    std::thread::spawn(move || {
+        // A handler may do no more than set a flag.
+        while !asked.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        told.request();
+        log::note("stopping when this step is done; once more to stop at once");
+    });
+    Ok(stop)
 }
 
 /// Where readings come from.
@@ -111,6 +146,10 @@ pub struct KafkaOptions {
     /// A Kafka to use, HOST:PORT[,HOST:PORT]; without it a broker inside this process, which keeps nothing after the run
     #[arg(long, value_name = "HOST:PORT")]
     pub brokers: Option<String>,
+    /// How the Kafka is to be spoken to, TLS and user, in a client.properties of Kafka's; passwords may stand in the
+    /// environment instead, as VELIB_KAFKA_CONFIG_SASL_PASSWORD
+    #[arg(long, value_name = "FILE", requires = "brokers")]
+    kafka_config: Option<PathBuf>,
     /// The topic of the readings
     #[arg(long, default_value = "velib")]
     pub topic: String,
@@ -119,7 +158,39 @@ pub struct KafkaOptions {
 impl KafkaOptions {
     /// Reaches the broker, or starts the embedded one.
     pub fn open(&self) -> Result<Broker> {
-        Broker::open(self.brokers.as_deref())
+        let Some(brokers) = &self.brokers else { return Broker::embedded() };
+        let properties = ClientProperties::load(self.kafka_config.as_deref())?;
+        properties.cautions().iter().for_each(log::warn);
+        Broker::connect_with(brokers, properties)
+    }
+}
+
+/// The numbers of a long run, for Prometheus.
+#[derive(Args)]
+pub struct MetricsOptions {
+    /// Show the numbers of this run at http://HOST:PORT/metrics, for Prometheus; a port alone is for this computer only
+    #[arg(long, value_name = "[HOST:]PORT")]
+    metrics: Option<ServeAddress>,
+}
+
+impl MetricsOptions {
+    /// Where nothing would be counted they are not shown either.
+    pub fn refuse_without_brokers(&self, kafka: &KafkaOptions) -> Result<()> {
+        if self.metrics.is_none() || kafka.brokers.is_some() {
+            return Ok(());
+        }
+        Err(Error::usage("--metrics", "to measure a publisher needs a real Kafka")
+            .way_out("give one by --brokers HOST:PORT"))
+    }
+
+    /// The numbers, and the server that shows them where one was asked for.
+    pub fn open(&self) -> Result<(Metrics, Option<MetricsServer>)> {
+        let metrics = Metrics::new();
+        let server = self.metrics.map(|address| MetricsServer::start(address, metrics.clone())).transpose()?;
+        if let Some(server) = &server {
+            log::note(format_args!("metrics: {}", server.url()));
+        }
+        Ok((metrics, server))
     }
 }
 
@@ -153,10 +224,10 @@ impl DataOptions {
 /// Tells on stderr how many records could not be read, and shows the first few.
 pub fn report_set_aside(set_aside: &[SetAside]) {
     for record in set_aside.iter().take(3) {
-        eprintln!("set aside: {record}");
+        log::error(format_args!("set aside: {record}"));
     }
     if set_aside.len() > 3 {
-        eprintln!("set aside: {} records in all", set_aside.len());
+        log::error(format_args!("set aside: {} records in all", set_aside.len()));
     }
 }
 
@@ -228,19 +299,25 @@ pub fn count(value: Option<u32>) -> String {
     value.map_or_else(|| "–".into(), |value| value.to_string())
 }
 
-/// A line on stderr that says how far the work is, a few times a second, if there is a terminal to read it.
+/// A line on stderr that says how far the work is, a few times a second, if there is a terminal to read it; in a log once a
+/// minute.
 pub struct Progress {
     shown: Option<Instant>,
     is_terminal: bool,
+    logged: Instant,
 }
 
 impl Progress {
     pub fn new() -> Self {
-        Self { shown: None, is_terminal: std::io::stderr().is_terminal() }
+        Self { shown: None, is_terminal: std::io::stderr().is_terminal(), logged: Instant::now() }
     }
 
     /// Shows what `text` makes, unless something was shown a moment ago.
     pub fn show(&mut self, text: impl FnOnce() -> String) {
+        if log::is_on() && self.logged.elapsed() > Duration::from_secs(60) {
+            self.logged = Instant::now();
+            return log::note(text());
+        }
         let is_due = self.shown.is_none_or(|shown| shown.elapsed() > Duration::from_millis(200));
         if self.is_terminal && is_due {
             eprint!("\r\x1b[K{}", text());

@@ -29,6 +29,7 @@
 mod collect;
 mod dataframe;
 mod engine;
+mod measure;
 mod partitions;
 mod sql;
 mod statistics;
@@ -38,6 +39,7 @@ mod testing;
 
 pub use collect::{Appended, COLUMNS, CsvCollector, Found};
 pub use engine::{Engine, statistics};
+pub use measure::CollectMetrics;
 pub use partitions::{MAX_PARTITIONS, PartitionReport, PartitionTimes, compare_partitions, partition_statistics};
 pub use statistics::{Share, SometimesEmpty, StationStatistics, Statistics, Summary, ZoneStatistics};
 pub use table::Table;

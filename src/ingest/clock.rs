@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::stop::Stop;
+
 /// Tells the time and waits.
 pub trait Clock: Send + Sync {
     /// The time now.
@@ -16,6 +18,16 @@ pub trait Clock: Send + Sync {
     /// Returns when `duration` has passed.
     fn sleep(&self, duration: Duration) {
         self.sleep_until(self.now() + duration);
+    }
+
+    /// Returns when `now()` is `time` or later, or when the work is to end: whether it is.
+    ///
+    /// A clock that really waits is to wake up for `stop`; as it stands here the sleep is slept out first.
+    fn sleep_unless(&self, stop: &Stop, time: DateTime<Utc>) -> bool {
+        if !stop.is_requested() {
+            self.sleep_until(time);
+        }
+        stop.is_requested()
     }
 }
 
@@ -32,6 +44,10 @@ impl Clock for SystemClock {
         if let Ok(wait) = (time - self.now()).to_std() {
             std::thread::sleep(wait);
         }
+    }
+
+    fn sleep_unless(&self, stop: &Stop, time: DateTime<Utc>) -> bool {
+        stop.wait((time - self.now()).to_std().unwrap_or_default())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::client::{Client, ClientContext};
@@ -13,6 +13,8 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
 use super::gate::Gate;
+use super::hearing::{Hearing, Refusal};
+use super::properties::ClientProperties;
 use crate::error::{Error, ErrorKind, Place, Result};
 
 /// How long a broker may take to accept a connection, and again to answer the first question.
@@ -20,6 +22,9 @@ const HELLO: Duration = Duration::from_secs(4);
 
 /// How long a broker that answered once may take for any later question.
 pub(super) const ANSWER: Duration = Duration::from_secs(15);
+
+/// How long is listened for why a broker did not answer.
+const HEARSAY: Duration = Duration::from_millis(500);
 
 const HOW_TO_START: &str = "start one by `.ci/kafka start` or `docker compose up`, or leave --brokers out";
 
@@ -36,24 +41,34 @@ pub struct Broker {
 pub struct BrokerHandle {
     address: Arc<str>,
     gate: Option<Arc<Gate>>,
+    properties: Arc<ClientProperties>,
 }
 
 impl Broker {
-    /// A real Kafka at `HOST:PORT[,HOST:PORT]`. An error within seconds if none of them answers.
+    /// A real Kafka at `HOST:PORT[,HOST:PORT]`, without TLS or a user. An error within seconds if none of them answers.
     pub fn connect(brokers: &str) -> Result<Self> {
+        Self::connect_with(brokers, ClientProperties::default())
+    }
+
+    /// The same by TLS, as a user, or whatever else `properties` say; they reach every client that works on this broker.
+    pub fn connect_with(brokers: &str, properties: ClientProperties) -> Result<Self> {
         let brokers: Vec<&str> = brokers.split(',').map(str::trim).collect();
         for broker in &brokers {
             check_address(broker)?;
         }
-        let handle = BrokerHandle { address: brokers.join(",").into(), gate: None };
+        let address = brokers.join(",").into();
+        let handle = BrokerHandle { address, gate: None, properties: Arc::new(properties) };
         if let Some(reason) = unreachable(&brokers) {
             return Err(handle.error(format!("no broker there: {reason}")).way_out(HOW_TO_START));
         }
-        let client: BaseConsumer = handle.config().create().map_err(|error| handle.failed("no client", &error))?;
-        client.fetch_metadata(None, HELLO).map_err(|error| {
-            handle.failed("it takes connections but does not answer as a Kafka broker", &error).way_out(HOW_TO_START)
-        })?;
-        Ok(Self { handle, embedded: None })
+        let client: BaseConsumer<Hearing> = handle
+            .config()
+            .create_with_context(Hearing::default())
+            .map_err(|error| handle.failed("no client", &error))?;
+        match client.fetch_metadata(None, HELLO) {
+            Ok(_) => Ok(Self { handle, embedded: None }),
+            Err(error) => Err(handle.silent(&client, &error)),
+        }
     }
 
     /// A broker inside this process, for one publisher and one consumer at a time. It keeps nothing after the run, and
@@ -64,7 +79,7 @@ impl Broker {
                 .way_out("give a real Kafka by --brokers HOST:PORT")
         })?;
         let gate = Some(Arc::new(Gate::new()));
-        let handle = BrokerHandle { address: cluster.bootstrap_servers().into(), gate };
+        let handle = BrokerHandle { address: cluster.bootstrap_servers().into(), gate, properties: Arc::default() };
         Ok(Self { handle, embedded: Some(cluster) })
     }
 
@@ -111,9 +126,9 @@ impl BrokerHandle {
     /// The settings that every client shares.
     pub(super) fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &*self.address).set("client.id", "velib");
+        self.properties.apply(&mut config);
         config
-            .set("bootstrap.servers", &*self.address)
-            .set("client.id", "velib")
             // A topic is created with its partitions and its retention, or not at all.
             .set("allow.auto.create.topics", "false");
         config
@@ -137,7 +152,31 @@ impl BrokerHandle {
     }
 
     pub(super) fn failed(&self, what: &str, error: &KafkaError) -> Error {
-        self.error(format!("{what}: {error}"))
+        match error {
+            // It would show the value, which may be a key or a password.
+            KafkaError::ClientConfig(_, reason, key, _) => self.error(format!("{what}: `{key}`: {reason}")),
+            error => self.error(format!("{what}: {error}")),
+        }
+    }
+
+    /// Why a broker that takes connections does not answer: what it said to TLS or to the user, if it said something.
+    fn silent(&self, client: &BaseConsumer<Hearing>, error: &KafkaError) -> Error {
+        let deadline = Instant::now() + HEARSAY;
+        while client.context().refusal().is_none() && Instant::now() < deadline {
+            // What it tells is told while it is polled; there is nothing to read.
+            let _nothing = client.poll(HEARSAY / 10);
+        }
+        match client.context().refusal() {
+            Some(Refusal { is_tls: true, reason }) => self
+                .error(format!("no TLS with it: {reason}"))
+                .way_out("check security.protocol and the ssl. keys of --kafka-config"),
+            Some(Refusal { is_tls: false, reason }) => self
+                .error(format!("it refuses the user or the password: {reason}"))
+                .way_out("check the sasl. keys of --kafka-config"),
+            None => self.failed("it takes connections but does not answer as a Kafka broker", error).way_out(
+                "if it speaks TLS or asks for a user, say so by --kafka-config; else ".to_owned() + HOW_TO_START,
+            ),
+        }
     }
 
     /// The number of partitions of a topic; `None` if there is no such topic (yet).

@@ -24,6 +24,7 @@ use super::broker::{ANSWER, BrokerHandle};
 use super::message::KnownStations;
 use super::transaction::GroupMember;
 use crate::error::{Error, ErrorKind, Place, Result};
+use crate::ingest::{Gauge, Stop};
 
 pub use batch::Batch;
 
@@ -49,6 +50,7 @@ pub struct Consumer {
     ended: BTreeSet<i32>,
     embedded: Option<Embedded>,
     locate: Option<Locate>,
+    stop: Stop,
     away_since: Option<Instant>,
     patience: Duration,
     known: KnownStations,
@@ -71,6 +73,8 @@ impl Consumer {
             .set("session.timeout.ms", "6000")
             .set("heartbeat.interval.ms", "2000")
             .set("fetch.queue.backoff.ms", "50")
+            // How often the library tells how far it is behind.
+            .set("statistics.interval.ms", "5000")
             // The end of a partition is told after so long without a message.
             .set("fetch.wait.max.ms", "100");
         if broker.gate().is_some() {
@@ -96,6 +100,7 @@ impl Consumer {
             ended: BTreeSet::new(),
             embedded,
             locate: None,
+            stop: Stop::new(),
             away_since: None,
             patience: PATIENCE,
             known: KnownStations::default(),
@@ -110,11 +115,24 @@ impl Consumer {
         Ok(Self { locate: Some(locate), ..Self::new(broker, topic, group)? })
     }
 
+    /// The same consumer, whose [`each_batch`](Self::each_batch) ends when `stop` is requested.
+    #[must_use]
+    pub fn until(self, stop: &Stop) -> Self {
+        Self { stop: stop.clone(), ..self }
+    }
+
     /// The topic with the cluster that it is of, `CLUSTER/TOPIC`: the offsets of another cluster mean other messages.
     pub fn full_topic(&self) -> Result<String> {
         let cluster = self.client.client().fetch_cluster_id(ANSWER);
         let cluster = cluster.ok_or_else(|| self.broker.error("the broker does not say which cluster it is of"))?;
         Ok(format!("{cluster}/{}", self.topic))
+    }
+
+    /// The same consumer, which shows every few seconds by `gauge` how many messages in its partitions are not acknowledged.
+    #[must_use]
+    pub fn showing_lag(self, gauge: &Gauge) -> Self {
+        self.client.context().lag.get_or_init(|| gauge.clone());
+        self
     }
 
     /// Goes on from where `locate` says now, in all partitions of this member.
@@ -238,9 +256,9 @@ impl Consumer {
         Ok(offsets)
     }
 
-    /// Hands each batch that is not empty to `work` and acknowledges it when that is done. Goes on for ever, or with
-    /// `until_end` until everything was read; on the embedded broker always until then, because nothing comes after. How
-    /// many messages were read.
+    /// Hands each batch that is not empty to `work` and acknowledges it when that is done. Goes on until it is told to stop
+    /// ([`until`](Self::until)), or with `until_end` until everything was read. On the embedded broker always until then,
+    /// because nothing comes after, and there it is the publisher that is told to stop. How many messages were read.
     pub fn each_batch(
         &mut self,
         max: usize,
@@ -249,6 +267,9 @@ impl Consumer {
     ) -> Result<u64> {
         let mut messages = 0;
         loop {
+            if self.embedded.is_none() && self.stop.is_requested() {
+                return Ok(messages);
+            }
             let batch = self.next_batch(max, Duration::from_secs(1))?;
             let at_end = batch.at_end;
             if batch.messages() > 0 {
@@ -323,10 +344,12 @@ impl Consumer {
     /// What the library mends by itself is borne for a while; everything else ends the reading.
     fn bear(&mut self, error: &KafkaError) -> Result<()> {
         use RDKafkaErrorCode::{
-            AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve, UnknownTopicOrPartition,
+            AllBrokersDown, Authentication, BrokerTransportFailure, OperationTimedOut, Resolve, SSL,
+            UnknownTopicOrPartition,
         };
         match error.rdkafka_error_code() {
-            Some(AllBrokersDown | BrokerTransportFailure | OperationTimedOut | Resolve) => {
+            // A broker that is shutting down or starting refuses users and breaks TLS off too.
+            Some(AllBrokersDown | Authentication | BrokerTransportFailure | OperationTimedOut | Resolve | SSL) => {
                 self.away_since.get_or_insert_with(Instant::now);
                 Ok(())
             }

@@ -12,9 +12,6 @@ use super::topic::{TopicReport, TopicSettings, ensure_topic};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{Clock, Source, SystemClock, VirtualClock};
 
-/// How many readings of a replay are published together: enough that waiting for the broker costs nothing.
-const TOGETHER: usize = 2_000;
-
 /// A publisher at work. Dropped without [`join`](Self::join) it goes on by itself.
 pub struct Feeder {
     topic: TopicReport,
@@ -27,8 +24,7 @@ impl Broker {
     /// A recording or a simulation, which keeps its own times, is published as fast as it is consumed, some thousand
     /// readings together; a live source every minute, each poll by itself.
     pub fn feed(&self, topic: &str, source: Box<dyn Source>) -> Result<Feeder> {
-        let gather = if source.next_due().is_some() { TOGETHER } else { 0 };
-        let settings = PublishSettings { gather, ..PublishSettings::default() };
+        let settings = PublishSettings::suiting(&*source);
         self.feed_with(&TopicSettings::named(topic), source, settings)
     }
 

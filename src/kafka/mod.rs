@@ -1,6 +1,7 @@
 //! Part 1: from a source to Kafka and back.
 //!
 //! - [`Broker`]: a real Kafka, or one inside this process for runs that have none
+//! - [`ClientProperties`]: TLS and who one is, from a properties file and the environment
 //! - [`ensure_topic`]: a topic with its partitions and an explicit retention, and a warning where history would be lost
 //! - [`encode`], [`decode`]: the JSON message and its fields
 //! - [`Publisher`], [`publish`]: readings to the topic, each once, acknowledged by the broker
@@ -37,8 +38,11 @@ mod broker;
 mod consumer;
 mod feeder;
 mod gate;
+mod hearing;
+mod measure;
 mod message;
 mod producer;
+mod properties;
 mod publish;
 mod seen;
 mod topic;
@@ -47,8 +51,10 @@ mod transaction;
 pub use broker::{Broker, BrokerHandle};
 pub use consumer::{Batch, Consumer, Locate};
 pub use feeder::Feeder;
+pub use measure::PublishMetrics;
 pub use message::{decode, encode};
 pub use producer::{Publisher, Sink};
+pub use properties::ClientProperties;
 pub use publish::{PollReport, PublishSettings, PublishTotals, publish};
 pub use seen::seen_in_topic;
 pub use topic::{Retention, TopicReport, TopicSettings, ensure_topic};

@@ -8,11 +8,14 @@ use serde::{Serialize, Serializer};
 
 use super::producer::Sink;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::{Clock, Dedupe, SetAside, Snapshot, Source};
+use crate::ingest::{Clock, Dedupe, SetAside, Snapshot, Source, Stop};
 use crate::station::{StationCode, StationStatus};
 
+/// How many readings of a replay are published together: enough that waiting for the broker costs nothing.
+const TOGETHER: usize = 2_000;
+
 /// How often to poll, and how many times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishSettings {
     /// The time from one poll of a live source to the next, whatever a poll takes. Default 60 seconds. A recording or a
     /// simulation keeps its own times.
@@ -22,6 +25,8 @@ pub struct PublishSettings {
     /// How many new readings to gather, over several polls if need be, before they are published together. Default 0: each
     /// poll by itself, as a live source wants it. History is replayed faster with some thousands.
     pub gather: usize,
+    /// Ends the loop when the poll that is under way is published. By default nobody sets it.
+    pub stop: Stop,
 }
 
 /// What one poll brought.
@@ -69,12 +74,13 @@ pub struct PublishTotals {
     pub set_aside: usize,
 }
 
-/// Polls `source` and publishes what `dedupe` has not seen, until the source ends or the polls are used up.
+/// Polls `source` and publishes what `dedupe` has not seen, until the source ends, the polls are used up, or it is told to
+/// stop.
 ///
 /// A reading is remembered when the broker has acknowledged it, not before. `on_poll` is told of each poll, as a report
 /// when its readings are published, or as the error it failed with. A live source that fails is polled again when its time comes; wrong usage, a
 /// source that keeps its own times, and a broker that does not take the readings end the loop at once. If no poll
-/// succeeded, the last error is the result.
+/// succeeded, the last error is the result, but for a loop that was told to stop.
 pub fn publish(
     source: &mut dyn Source,
     sink: &mut dyn Sink,
@@ -90,11 +96,12 @@ pub fn publish(
     let mut own_times = false;
     let mut left = settings.polls.unwrap_or(u64::MAX);
     while left > 0 {
-        if let Some(time) = source.next_due() {
-            own_times = true;
-            clock.sleep_until(time);
-        } else if !own_times {
-            clock.sleep_until(due);
+        own_times |= source.next_due().is_some();
+        let time = source.next_due().or_else(|| (!own_times).then_some(due));
+        if clock.sleep_unless(&settings.stop, time.unwrap_or_else(|| clock.now())) {
+            break;
+        }
+        if !own_times {
             due = next_tick(due, settings.every, clock.now());
         }
         left -= 1;
@@ -119,14 +126,22 @@ pub fn publish(
     }
     gathered.publish(sink, dedupe, &mut totals, on_poll)?;
     match last_error {
-        Some(error) if totals.polls == 0 => Err(error),
+        Some(error) if totals.polls == 0 && !settings.stop.is_requested() => Err(error),
         _ => Ok(totals),
     }
 }
 
 impl Default for PublishSettings {
     fn default() -> Self {
-        Self { every: Duration::from_secs(60), polls: None, gather: 0 }
+        Self { every: Duration::from_secs(60), polls: None, gather: 0, stop: Stop::new() }
+    }
+}
+
+impl PublishSettings {
+    /// As it suits `source`: one that keeps its own times is published some thousand readings together, a live one each
+    /// poll by itself.
+    pub fn suiting(source: &dyn Source) -> Self {
+        Self { gather: if source.next_due().is_some() { TOGETHER } else { 0 }, ..Self::default() }
     }
 }
 
@@ -388,7 +403,7 @@ mod tests {
         let gather = PublishSettings { gather: 4, ..PublishSettings::default() };
         let together = |end| {
             let mut sink = shelf(99);
-            let (result, told, _) = run(answers(end), gather, Some(at(0)), &mut sink, &mut Dedupe::new());
+            let (result, told, _) = run(answers(end), gather.clone(), Some(at(0)), &mut sink, &mut Dedupe::new());
             (result, told, sink)
         };
         let (result, told, sink) = together(Ok(vec![]));
@@ -396,6 +411,54 @@ mod tests {
         assert_eq!((sink.calls, sink.kept.len(), result.unwrap().published), (2, 8, 8));
         let (result, told, sink) = together(Err(away()));
         assert_eq!((result, told.len(), sink.kept.len()), (Err(away()), 6, 8));
+    }
+
+    #[test]
+    fn told_to_stop_it_publishes_the_poll_in_flight_and_makes_no_further_one() {
+        let clock = VirtualClock::new(at(0));
+        for (due, gather) in [(None, 0), (Some(at(0)), 99)] {
+            let answers = (0..9).map(|poll| if poll == 0 { Err(away()) } else { Ok(vec![reading("1", poll)]) });
+            let answers = answers.skip(usize::from(due.is_some())).collect();
+            let mut source = Script { answers, due, clock: &clock, takes: Duration::ZERO, asked: Vec::new() };
+            let settings = PublishSettings { gather, ..PublishSettings::default() };
+            let stop = settings.stop.clone();
+            let mut sink = shelf(99);
+            let mut polls = Stopping { source: &mut source, stop: &stop, at: 3 };
+            let totals = publish(&mut polls, &mut sink, &mut Dedupe::new(), &clock, &settings, &mut |_| ()).unwrap();
+            assert_eq!((source.asked.len(), totals.polls + totals.failed_polls), (3, 3));
+            assert_eq!(sink.kept.len() as u64, totals.polls);
+        }
+        // Nothing was ever answered: that was told, and is no failure of a loop that was told to stop.
+        let settings = PublishSettings::default();
+        let answers = [Err(away()), Err(away())].into();
+        let mut source = Script { answers, due: None, clock: &clock, takes: Duration::ZERO, asked: Vec::new() };
+        let mut tell = |_: std::result::Result<&PollReport, &Error>| settings.stop.request();
+        let totals = publish(&mut source, &mut shelf(9), &mut Dedupe::new(), &clock, &settings, &mut tell).unwrap();
+        assert_eq!((totals.failed_polls, totals.polls, source.asked.len()), (1, 0, 1));
+    }
+
+    /// Sets the flag while poll number `at`, from 1, is under way.
+    struct Stopping<'a, 'b> {
+        source: &'a mut Script<'b>,
+        stop: &'a Stop,
+        at: usize,
+    }
+
+    impl Source for Stopping<'_, '_> {
+        fn poll(&mut self) -> Result<Option<Snapshot>> {
+            if self.source.asked.len() + 1 == self.at {
+                self.stop.request();
+            }
+            self.source.poll()
+        }
+
+        fn next_due(&self) -> Option<DateTime<Utc>> {
+            self.source.next_due()
+        }
+
+        fn describe(&self) -> String {
+            self.source.describe()
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The address that a [`Server`](super::Server) listens at, as written in options: `8080` or `:8080` for a port of
 /// loopback, or `HOST:PORT`, such as `0.0.0.0:8080` for every interface of this computer. Port 0 means any free one.
@@ -42,7 +42,7 @@ impl FromStr for ServeAddress {
         let has_host = written.rsplit_once(':').is_some_and(|(host, _)| !host.is_empty());
         let found = has_host.then(|| written.to_socket_addrs().ok()?.next()).flatten();
         found.map(Self).ok_or_else(|| {
-            Error::usage("--serve", format!("`{written}` is not an address of this computer"))
+            Error::new(ErrorKind::Usage, format!("`{written}` is not an address of this computer"))
                 .way_out("write a port, as in 8080, or host and port, as in 127.0.0.1:8080")
         })
     }

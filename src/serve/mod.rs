@@ -15,6 +15,8 @@
 //! | `/api/openapi.json` | these answers, described (OpenAPI 3.1) |
 //! | `/health` | `ok`, while the store can be read |
 //!
+//! [`MetricsServer`] is a server of its own, with a run's numbers for Prometheus at `/metrics`.
+//!
 //! Nobody can change anything here: only `GET` and `HEAD` are answered. Nor can anybody make the server hold memory without
 //! bound: connections, event streams, waiting questions, headers and codes are counted or measured, and who is slow is not
 //! waited for. A bare port means this computer only ([`ServeAddress`]).
@@ -33,6 +35,8 @@
 mod address;
 mod events;
 mod limits;
+mod listening;
+mod metrics;
 mod network;
 mod published;
 mod reader;
@@ -44,6 +48,7 @@ mod tests;
 mod view;
 
 pub use address::ServeAddress;
+pub use metrics::MetricsServer;
 pub use network::{Network, StationCounts};
 pub use server::Server;
 pub use settings::ServeSettings;

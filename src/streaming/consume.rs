@@ -16,7 +16,7 @@ use super::engine::StreamingStatistics;
 use super::results::Results;
 use super::store::{Progress, Span};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::SetAsideFile;
+use crate::ingest::{SetAsideFile, Stop};
 use crate::kafka::{Batch, BrokerHandle, Consumer, Locate, TransactionalPublisher};
 
 /// The most messages in one batch: some 4 MB of readings.
@@ -47,6 +47,8 @@ pub struct StreamSettings {
     /// once for each of its changes that was written. After a crash or a rebalance some may come again, and end as they are
     /// in the store.
     pub results: Option<String>,
+    /// Ends the work when what has been read is written. On the embedded broker it is the publisher that is told to stop.
+    pub stop: Stop,
 }
 
 /// Reads the topic into the engine and its store; `watch` is shown the engine after each transaction.
@@ -59,7 +61,7 @@ pub fn consume(
     set_aside: &mut SetAsideFile,
     watch: &mut dyn FnMut(&StreamingStatistics),
 ) -> Result<()> {
-    let StreamSettings { topic, group, until_end, transaction, results } = settings;
+    let StreamSettings { topic, group, until_end, transaction, results, stop } = settings;
     let (until_end, batch_size) = (*until_end, BATCH.min(*transaction).max(1));
     if broker.is_embedded() {
         if results.is_some() {
@@ -89,7 +91,7 @@ pub fn consume(
     };
     let topic = consumer.full_topic()?;
     thread::scope(|scope| {
-        let reader = scope.spawn(move || read(consumer, batch_size, until_end, &to_work, &done));
+        let reader = scope.spawn(move || read(consumer, batch_size, until_end, stop, &to_work, &done));
         let mut worker = Worker {
             engine,
             set_aside,
@@ -152,13 +154,15 @@ fn read(
     mut consumer: Consumer,
     batch_size: usize,
     until_end: bool,
+    stop: &Stop,
     to_work: &SyncSender<Event>,
     done: &Receiver<Done>,
 ) -> Result<()> {
     let mut open = 0_usize;
     loop {
         let batch = consumer.next_batch(batch_size, Duration::from_secs(1))?;
-        let is_over = until_end && batch.at_end;
+        let is_stopped = stop.is_requested();
+        let is_over = is_stopped || (until_end && batch.at_end);
         if batch.messages() > 0 {
             to_work.send(Event::Batch(batch)).map_err(|_| stopped())?;
             open += 1;
@@ -177,6 +181,9 @@ fn read(
                 Err(TryRecvError::Disconnected) => return Err(stopped()),
             }
             open -= 1;
+        }
+        if is_stopped {
+            return Ok(());
         }
         if lost {
             consumer.locate_again()?;
