@@ -8,7 +8,7 @@
 //! may neither leave its scheme nor go on for ever.
 
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -81,6 +81,15 @@ impl Http {
             .build()
             .map_err(|error| Error::new(ErrorKind::Network, format!("no HTTP client: {}", causes(&error))))?;
         Ok(Self { client, settings, clock: Arc::new(SystemClock) })
+    }
+
+    /// The client with the default limits, one for all sources of the process that are given no other.
+    pub(super) fn shared() -> Result<Self> {
+        static SHARED: OnceLock<Http> = OnceLock::new();
+        match SHARED.get() {
+            Some(shared) => Ok(shared.clone()),
+            None => Self::new(HttpSettings::default()).map(|http| SHARED.get_or_init(|| http).clone()),
+        }
     }
 
     /// The same client, which waits on `clock` between its attempts.

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use reqwest::Url;
 
 use super::drift::Drift;
-use super::{Http, HttpSettings, Note, Snapshot, Source};
+use super::{Http, Note, Snapshot, Source};
 use crate::error::{Error, ErrorKind, Place, Result};
 use decode::{Known, Status};
 use documents::{Feeds, Information, VehicleTypes};
@@ -55,7 +55,7 @@ impl Gbfs {
                     .way_out("write https://HOST/.../gbfs.json"));
             }
         }
-        let (http, drift) = (Http::new(HttpSettings::default())?, Drift::default());
+        let (http, drift) = (Http::shared()?, Drift::default());
         Ok(Self { http, url: url.to_owned(), feeds: None, known: None, only_codes: false, drift, notes: Vec::new() })
     }
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::drift::Drift;
 use super::record::Texts;
-use super::{Http, HttpSettings, Note, Snapshot, Source};
+use super::{Http, Note, Snapshot, Source};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::station::{StationCode, StationStatus};
 
@@ -73,7 +73,7 @@ pub struct Opendatasoft {
 impl Opendatasoft {
     /// The portal through `api`, at the address where it is published.
     pub fn new(api: Api) -> Result<Self> {
-        let (http, drift) = (Http::new(HttpSettings::default())?, Arc::default());
+        let (http, drift) = (Http::shared()?, Arc::default());
         Ok(Self { http, api, endpoint: api.default_endpoint().into(), drift })
     }
 

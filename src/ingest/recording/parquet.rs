@@ -179,7 +179,11 @@ impl Values {
 /// A row as text, for one that cannot be read: its known cells as `name=value`.
 fn raw(record: &Record<'_>) -> String {
     let known = Field::ALL.into_iter().filter(|&field| !record.get(field).is_unknown());
-    known.map(|field| format!("{}={}", field.name(), record.get(field))).collect::<Vec<_>>().join(", ")
+    let cell = |field| match record.get(field) {
+        Cell::Text(text) => text.to_string(),
+        other => other.to_string(),
+    };
+    known.map(|field| format!("{}={}", field.name(), cell(field))).collect::<Vec<_>>().join(", ")
 }
 
 /// The time that is so many ticks after 1970.
@@ -302,7 +306,9 @@ mod tests {
             series(Column::IsReturning, [Some("OUI"), None]),
             series(Column::IsRenting, [None, Some(false)]),
             series(Column::Commune, [Some("Paris"), Some("")]),
-            series(Column::Lat, [Some(48.5f32), None]),
+            series(Column::Lat, [Some(48.5f32), Some(48.5)]),
+            // Half a position is none.
+            series(Column::Lon, [Some("2.5"), None]),
             polars::prelude::Series::new_null("name".into(), 2).into_column(),
         ]));
         let recording = recording.unwrap();
