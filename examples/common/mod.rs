@@ -109,7 +109,7 @@ impl SourceOptions {
     fn others(&self, api: Option<Api>) -> Result<Vec<Box<dyn Source>>> {
         let mut others: Vec<Box<dyn Source>> = Vec::new();
         for url in &self.fallback {
-            others.push(if url.ends_with(".json") {
+            others.push(if url.ends_with(".json") || url.contains("gbfs") {
                 Box::new(Gbfs::new(url)?.with_codes())
             } else {
                 Box::new(Opendatasoft::new(Api::default())?.with_endpoint(url)?)
@@ -148,10 +148,13 @@ fn either(first: Box<dyn Source>, others: Vec<Box<dyn Source>>) -> Box<dyn Sourc
 impl SourceOptions {
     /// With a real Kafka nothing is published here, so a source would be left unread: wrong whether or not it answers.
     pub fn refuse_beside_brokers(&self, kafka: &KafkaOptions) -> Result<()> {
-        if kafka.brokers.is_none() || (self.source.is_none() && self.endpoint.is_none()) {
-            return Ok(());
-        }
-        let option = if self.source.is_some() { "--source" } else { "--endpoint" };
+        let option = match (&self.source, &self.endpoint, self.fallback.as_slice()) {
+            _ if kafka.brokers.is_none() => return Ok(()),
+            (Some(_), ..) => "--source",
+            (_, Some(_), _) => "--endpoint",
+            (_, _, [_, ..]) => "--fallback",
+            _ => return Ok(()),
+        };
         Err(Error::usage(option, "with --brokers the readings are those of the topic")
             .way_out("publish the source to it by `part1_fetch --publish`"))
     }

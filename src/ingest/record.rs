@@ -19,6 +19,9 @@ use crate::station::{StationCode, StationStatus};
 pub(crate) use cell::Cell;
 pub(crate) use json::{Dialect, RecordSeed, Slot};
 
+/// The time of arrival of a reading whose file does not say it, until the whole file is read.
+pub(crate) const UNSAID: DateTime<Utc> = DateTime::<Utc>::MIN_UTC;
+
 /// The fields, in the order in which a reading declares them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Field {
@@ -152,10 +155,11 @@ impl<'a> Record<'a> {
         self.set(Field::Lon, Cell::Text(lon));
     }
 
-    /// The reading, or why the record has none. `fetched_at` is taken where the record has no such field.
+    /// The reading, or why the record has none. Of a poll the arrival is known; of a file it stands in the record, or is left
+    /// [`UNSAID`].
     pub(crate) fn reading(
         &self,
-        fetched_at: DateTime<Utc>,
+        fetched_at: Option<DateTime<Utc>>,
         texts: &mut Texts,
         drift: &mut Drift,
     ) -> Result<StationStatus, String> {
@@ -173,7 +177,11 @@ impl<'a> Record<'a> {
             Err(expected) => return Err(wrong(Field::StationCode, self.get(Field::StationCode), expected)),
         };
         let code = texts.code(&code)?;
-        let fetched_at = if self.has(Field::FetchedAt) { time(Field::FetchedAt)? } else { fetched_at };
+        let fetched_at = match fetched_at {
+            Some(known) => known,
+            None if self.has(Field::FetchedAt) => time(Field::FetchedAt)?,
+            None => UNSAID,
+        };
         let last_reported = time(Field::LastReported)?;
         let mut optional = Optional { record: self, code: &code, drift };
         let position = optional.read(Field::Lat, |cell| cell.degrees(90.0));

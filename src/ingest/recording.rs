@@ -18,7 +18,7 @@ use chrono::{DateTime, Utc};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::drift::Drift;
 use crate::ingest::opendatasoft::{EXPECTED, Portal};
-use crate::ingest::record::{Dialect, Field, Slot, Texts};
+use crate::ingest::record::{Dialect, Field, Slot, Texts, UNSAID};
 use crate::ingest::{Note, SetAside, Snapshot, Source};
 use crate::station::StationStatus;
 
@@ -33,9 +33,6 @@ pub struct Recording {
     set_aside: Vec<SetAside>,
     notes: Vec<Note>,
 }
-
-/// The time of arrival of a reading whose file has none, until the whole file is read.
-const UNSAID: DateTime<Utc> = DateTime::<Utc>::MIN_UTC;
 
 impl Recording {
     /// Reads files, `.csv`, `.parquet`, `.json` and `.jsonl` mixed, into one recording.

@@ -133,24 +133,25 @@ impl Known {
         place: &Place,
         drift: &mut Drift,
     ) -> Snapshot {
-        let (mut texts, mut readings, mut bad, mut counted) = (Texts::default(), vec![], vec![], HashSet::new());
+        let (mut texts, mut readings, mut bad) = (Texts::default(), vec![], vec![]);
         for (index, station) in status.stations.into_iter().enumerate() {
             if never_reported(&station) {
                 continue;
             }
-            counted.insert(key_of(&station).ok_or(index));
-            match self.join(station).reading(fetched_at, &mut texts, drift) {
+            match self.join(station).reading(Some(fetched_at), &mut texts, drift) {
                 Ok(reading) => readings.push(reading),
                 Err(reason) => bad.push((index, reason)),
             }
         }
         drift.close(place, &EXPECTED);
         let set_aside = set_aside(&status.body, bad, place);
-        let counted = match (counted.len(), self.stations.len()) {
+        let mut snapshot = Snapshot { fetched_at, readings, counted: None, set_aside };
+        let counted = match (snapshot.distinct() + snapshot.set_aside.len(), self.stations.len()) {
             (status, known) if status * 10 < known * 9 => known,
             (status, _) => status,
         };
-        Snapshot { fetched_at, readings, counted: Some(counted as u64), set_aside }
+        snapshot.counted = Some(counted as u64);
+        snapshot
     }
 
     /// One record of both: the status decides, and says nothing of what it does not know.

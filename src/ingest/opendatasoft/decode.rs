@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::drift::Drift;
-use crate::ingest::record::{Dialect, Field, Record, RecordSeed, Slot, Texts};
+use crate::ingest::record::{Dialect, Field, Record, RecordSeed, Slot, Texts, UNSAID};
 use crate::ingest::{SetAside, Snapshot};
 use crate::station::StationStatus;
 
@@ -92,7 +92,7 @@ pub(crate) const EXPECTED: [Field; 14] = [
 /// ```
 pub fn decode_document(body: &[u8], fetched_at: DateTime<Utc>, place: &Place) -> Result<Snapshot> {
     let (mut texts, mut drift) = (Texts::default(), Drift::default());
-    document(body, fetched_at, place, &mut texts, &mut drift)
+    document(body, Some(fetched_at), place, &mut texts, &mut drift)
         .map_err(|error| Error::new(ErrorKind::Feed, error).at(place.clone()))
 }
 
@@ -100,7 +100,7 @@ pub fn decode_document(body: &[u8], fetched_at: DateTime<Utc>, place: &Place) ->
 /// set aside, for example. See [`decode_document`] for whole documents, which it reads three times as fast.
 pub fn decode_records(records: Vec<Map<String, Value>>, fetched_at: DateTime<Utc>, place: &Place) -> Snapshot {
     let (mut texts, mut drift) = (Texts::default(), Drift::default());
-    let mut decoder = Decoder::new(fetched_at, &mut texts, &mut drift);
+    let mut decoder = Decoder::new(Some(fetched_at), &mut texts, &mut drift);
     let mut raw = Vec::new();
     for fields in records {
         let mut record = Record::default();
@@ -120,7 +120,7 @@ pub fn decode_records(records: Vec<Map<String, Value>>, fetched_at: DateTime<Utc
 /// As [`decode_document`], with what the texts and the form of the feed are remembered in; the error as text.
 pub(crate) fn document(
     body: &[u8],
-    fetched_at: DateTime<Utc>,
+    fetched_at: Option<DateTime<Utc>>,
     place: &Place,
     texts: &mut Texts,
     drift: &mut Drift,
@@ -140,7 +140,8 @@ pub(crate) fn document(
 
 /// Records to readings.
 struct Decoder<'d> {
-    fetched_at: DateTime<Utc>,
+    /// When the poll was made; of a file it stands in the records.
+    fetched_at: Option<DateTime<Utc>>,
     texts: &'d mut Texts,
     drift: &'d mut Drift,
     seen: usize,
@@ -150,7 +151,7 @@ struct Decoder<'d> {
 }
 
 impl<'d> Decoder<'d> {
-    fn new(fetched_at: DateTime<Utc>, texts: &'d mut Texts, drift: &'d mut Drift) -> Self {
+    fn new(fetched_at: Option<DateTime<Utc>>, texts: &'d mut Texts, drift: &'d mut Drift) -> Self {
         Self { fetched_at, texts, drift, seen: 0, readings: Vec::new(), bad: Vec::new() }
     }
 
@@ -168,7 +169,7 @@ impl<'d> Decoder<'d> {
             SetAside { place: place.clone(), reason, raw }
         });
         let set_aside = set_aside.collect();
-        Snapshot { fetched_at: self.fetched_at, readings: self.readings, counted, set_aside }
+        Snapshot { fetched_at: self.fetched_at.unwrap_or(UNSAID), readings: self.readings, counted, set_aside }
     }
 }
 
@@ -260,7 +261,7 @@ mod tests {
     fn read(records: &[Value]) -> (Snapshot, Vec<Note>) {
         let (mut texts, mut drift) = (Texts::default(), Drift::default());
         let body = json!(records).to_string();
-        let snapshot = document(body.as_bytes(), fetched_at(), &place(), &mut texts, &mut drift).unwrap();
+        let snapshot = document(body.as_bytes(), Some(fetched_at()), &place(), &mut texts, &mut drift).unwrap();
         drift.close(&place(), &EXPECTED);
         let maps = records.iter().filter_map(|record| record.as_object().cloned()).collect::<Vec<_>>();
         if maps.len() == records.len() {
@@ -356,7 +357,7 @@ mod tests {
         let (mut texts, mut drift) = (Texts::default(), Drift::default());
         let body = json!([with("tomorrow", json!(1)), with("capacity", json!("?"))]).to_string();
         for notes in [2, 0, 0] {
-            document(body.as_bytes(), fetched_at(), &place(), &mut texts, &mut drift).unwrap();
+            document(body.as_bytes(), Some(fetched_at()), &place(), &mut texts, &mut drift).unwrap();
             drift.close(&place(), &EXPECTED);
             assert_eq!(drift.take().len(), notes);
         }
@@ -382,7 +383,8 @@ mod tests {
 
     #[test]
     fn a_document_of_another_kind_is_an_error() {
-        let error = |body: &str| decode_document(body.as_bytes(), fetched_at(), &place()).unwrap_err().to_string();
+        let error =
+            |body: &str| decode_document(body.as_bytes(), Some(fetched_at()), &place()).unwrap_err().to_string();
         assert!(error("{}").starts_with("http://h: no list of records"), "{}", error("{}"));
         assert!(error(r#"{"results": [], "records": []}"#).contains("two lists of records"));
         assert!(error("12").contains("an array of records, or a page of them"));

@@ -189,7 +189,7 @@ impl Opendatasoft {
         let place = Place::Url(url.into());
         let (snapshot, drift) = self.http.get(url, |body| {
             let mut drift = Drift::default();
-            let read = document(body, self.now(), &place, &mut Texts::default(), &mut drift);
+            let read = document(body, Some(self.now()), &place, &mut Texts::default(), &mut drift);
             match read? {
                 snapshot if is_page && snapshot.counted.is_none() => Err("it counts no records".to_owned()),
                 snapshot => Ok((snapshot, drift)),

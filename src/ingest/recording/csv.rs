@@ -6,7 +6,7 @@ use std::str;
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::{Recording, UNSAID, columns};
+use super::{Recording, columns};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::SetAside;
 use crate::ingest::drift::Drift;
@@ -40,7 +40,7 @@ pub(super) fn read(
     let mut bad = Vec::new();
     while reader.read_byte_record(&mut row).map_err(fail)? {
         let reading = if row.len() == header.len() {
-            record(&row, &slots).reading(UNSAID, texts, drift)
+            record(&row, &slots).reading(None, texts, drift)
         } else {
             Err(format!("{} cells under {} columns", row.len(), header.len()))
         };

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::de::DeserializeSeed;
 
-use super::{Recording, UNSAID};
+use super::Recording;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::SetAside;
 use crate::ingest::drift::Drift;
@@ -28,7 +28,7 @@ pub(super) fn read_document(
     into: &mut Recording,
 ) -> Result<()> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let mut read = document(body, UNSAID, &Place::file(path), texts, drift).map_err(|error| {
+    let mut read = document(body, None, &Place::file(path), texts, drift).map_err(|error| {
         Error::new(ErrorKind::Data, error)
             .at(Place::file(path))
             .way_out("fetch it again; records on lines go by .jsonl")
@@ -60,7 +60,7 @@ pub(super) fn read_lines(
         let mut record = Record::default();
         let mut json = serde_json::Deserializer::from_slice(text);
         let read = RecordSeed::<Portal>::new(&mut record).deserialize(&mut json).and_then(|()| json.end());
-        let reading = read.map_err(|error| error.to_string()).and_then(|()| record.reading(UNSAID, texts, drift));
+        let reading = read.map_err(|error| error.to_string()).and_then(|()| record.reading(None, texts, drift));
         match reading {
             Ok(reading) => into.readings.push(reading),
             Err(reason) => {
@@ -74,6 +74,8 @@ pub(super) fn read_lines(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::station::StationStatus;
+    use proptest::prelude::*;
     use serde_json::json;
 
     const RECORD: &str = r#"{"stationcode": "16107", "duedate": "2023-02-26T11:53:57+01:00", "capacity": 35,
@@ -124,5 +126,26 @@ mod tests {
             "{error}"
         );
         assert!(Recording::from_bytes("a.jsonl", b"").unwrap_err().to_string().contains("no row stands"));
+    }
+
+    proptest! {
+        /// Any bytes, and a record with some bytes changed: no panic, and a reading is the same after a message.
+        #[test]
+        fn no_bytes_make_it_panic_and_what_is_read_round_trips(
+            bytes in prop::collection::vec(any::<u8>(), 0..60),
+            at in any::<prop::sample::Index>(),
+            replaces in 0..9usize,
+        ) {
+            let mut spoilt = RECORD.replace('\n', " ").into_bytes();
+            let at = at.index(spoilt.len());
+            spoilt.splice(at..(at + replaces).min(spoilt.len()), bytes.iter().copied().take(3));
+            for (name, body) in [("a.json", &bytes), ("a.jsonl", &bytes), ("a.jsonl", &spoilt)] {
+                let read = Recording::from_bytes(name, body).map(Recording::into_readings);
+                for reading in read.unwrap_or_default() {
+                    let message = serde_json::to_vec(&reading).unwrap();
+                    prop_assert_eq!(&serde_json::from_slice::<StationStatus>(&message).unwrap(), &reading);
+                }
+            }
+        }
     }
 }

@@ -14,7 +14,7 @@ use polars_io::SerReader;
 use polars_io::mmap::MmapBytesReader;
 use polars_io::parquet::read::{ParquetReader, infer_schema};
 
-use super::{Recording, UNSAID, columns};
+use super::{Recording, columns};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::SetAside;
 use crate::ingest::drift::Drift;
@@ -34,7 +34,7 @@ pub(super) fn read(
     into.readings.reserve(table.rows);
     for place in 0..table.rows {
         let record = table.record(place);
-        match record.reading(UNSAID, texts, drift) {
+        match record.reading(None, texts, drift) {
             Ok(reading) => into.readings.push(reading),
             Err(reason) => {
                 let raw = raw(&record);
