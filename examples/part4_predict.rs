@@ -17,7 +17,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Europe::Paris;
 use clap::Parser;
-use common::{Opened, SourceOptions, picture};
+use common::{SourceOptions, picture};
 use serde::Serialize;
 use velib::error::{ErrorKind, Place};
 use velib::features::History;
@@ -93,12 +93,12 @@ fn read(options: &Options) -> Result<Known> {
     } else {
         let files = options.history.iter().map(|path| files(path)).collect::<Result<Vec<_>>>()?.concat();
         let recording = Recording::read(&files)?;
+        common::report_notes(recording.notes());
         common::report_set_aside(recording.set_aside());
         Some(recording.into_readings())
     };
-    let opened = options.source.open("live")?;
-    let is_live = matches!(opened, Opened::Live(_));
-    let mut source = opened.into_source();
+    let mut source = options.source.open("live")?.into_source();
+    let is_live = source.next_due().is_none();
     common::headline(options.json, format_args!("Source: {}", source.describe()))?;
     let mut readings = before.unwrap_or_default();
     let (collected, mut made_at) = (readings.len(), None);

@@ -4,7 +4,7 @@
 //!
 //! - [`error`]: one error type: what failed, where, and the way out
 //! - [`station`]: [`StationStatus`], one reading of one station, and the rules: open, closed, full, empty, stale
-//! - [`ingest`]: sources of readings: the live portal, a recording, a simulated network; which were seen before
+//! - [`ingest`]: sources of readings: the live portal, any GBFS feed, a recording, a simulated network; which were seen before
 //! - [`kafka`]: readings to a topic and back, each acknowledged; a broker inside the process where there is none
 //! - [`streaming`]: statistics per station and zone by event-time window, kept in a database
 //! - [`batch`]: one CSV of everything, and its statistics by DataFrame and by SQL

@@ -4,12 +4,14 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::io::Write;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use support::{Server, ok, page, record, status};
-use velib::ingest::{Api, Clock, Http, HttpSettings, Opendatasoft, VirtualClock};
+use velib::ingest::{Api, Clock, Fallback, Gbfs, Http, HttpSettings, Opendatasoft, Source, VirtualClock};
 use velib::{Error, ErrorKind, StationCode};
 
 fn start() -> DateTime<Utc> {
@@ -24,7 +26,7 @@ fn portal(api: Api, address: &str) -> (Opendatasoft, Arc<VirtualClock>) {
 }
 
 /// The error of a poll through v1.0, where a poll is one request, with how many requests and seconds it took.
-fn failure(answer: impl FnMut(&str) -> String + Send + 'static) -> (Error, usize, i64) {
+fn failure<A: AsRef<[u8]>>(answer: impl FnMut(&str) -> A + Send + 'static) -> (Error, usize, i64) {
     let server = Server::start(answer);
     let (portal, clock) = portal(Api::V1_0, &server.address);
     let error = portal.snapshot().unwrap_err();
@@ -95,7 +97,7 @@ fn a_body_cut_short_is_asked_for_again() {
     assert!(portal.snapshot().unwrap().is_complete());
     let (error, ..) = failure(|_| status("200 OK", "", r#"[{"stationcode": "1"}, {"sta"#));
     assert_eq!(error.kind(), ErrorKind::Feed);
-    let (error, ..) = failure(|_| "HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{\"nhits\"".into());
+    let (error, ..) = failure(|_| "HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{\"nhits\"");
     assert!(error.to_string().contains("broke off after 8 bytes"), "{error}");
 }
 
@@ -113,12 +115,71 @@ fn an_endless_answer_is_cut_off() {
     assert!(error.to_string().ends_with("the answer is longer than 1048576 bytes"), "{error}");
 }
 
+/// A gzip member that holds so many blanks (to a multiple of 258), in 13 bits for each 258: one literal, then "the same again,
+/// 258 bytes" over and over (RFC 1951, section 3.2.6). Its checksum is not there: nobody should come so far.
+fn gzip_of_blanks(bytes: usize) -> Vec<u8> {
+    let mut bits: Vec<bool> = vec![true, true, false]; // the last block, of fixed codes
+    let mut code = |code: u32, length: u32| bits.extend((0..length).rev().map(|place| code >> place & 1 == 1));
+    code(0x30 + u32::from(b' '), 8);
+    for _ in 0..bytes / 258 {
+        code(0b1100_0101, 8);
+        code(0, 5);
+    }
+    code(0, 7);
+    let packed = bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |byte, &bit| byte << 1 | u8::from(bit)));
+    [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255].into_iter().chain(packed).collect()
+}
+
 #[test]
-fn a_redirect_to_another_scheme_is_refused() {
-    let (error, asked, _) = failure(|_| status("302 Found", "Location: ftp://127.0.0.1/x\r\n", ""));
-    assert_eq!((error.kind(), asked), (ErrorKind::Network, 1));
+fn a_small_answer_that_unpacks_to_a_large_one_is_cut_off() {
+    let bomb = gzip_of_blanks(64 << 20);
+    assert!(bomb.len() < 1 << 20);
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", bomb.len());
+    let (error, asked, _) = failure(move |_| [head.as_bytes(), &bomb].concat());
+    assert!(error.to_string().ends_with("the answer is longer than 1048576 bytes"), "{error}");
+    assert_eq!(asked, 1);
+}
+
+#[test]
+fn an_answer_without_an_end_is_cut_off() {
+    let server = Server::write(|_, mut stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+        loop {
+            stream.write_all(&[b' '; 4096])?;
+        }
+    });
+    let error = portal(Api::V1_0, &server.address).0.snapshot().unwrap_err();
+    assert!(error.to_string().ends_with("the answer is longer than 1048576 bytes"), "{error}");
+}
+
+#[test]
+fn an_answer_that_drips_is_cut_off_in_time() {
+    // A byte at a time, each well within the time-out; the whole would take a hundred of them.
+    let timeout = Duration::from_millis(200);
+    let server = Server::write(move |_, mut stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")?;
+        for _ in 0..1000 {
+            stream.write_all(b" ")?;
+            std::thread::sleep(timeout / 10);
+        }
+        Ok(())
+    });
+    let settings = HttpSettings { timeout, attempts: 1, ..HttpSettings::default() };
+    let portal = Opendatasoft::new(Api::V1_0).unwrap().with_http(Http::new(settings).unwrap());
+    let error = portal.with_endpoint(&server.address).unwrap().snapshot().unwrap_err();
+    assert!(error.to_string().contains("the answer takes longer than 0.2 s"), "{error}");
+}
+
+#[test]
+fn a_redirect_to_another_scheme_and_one_in_circles_are_refused() {
+    for location in ["ftp://127.0.0.1/x", "https://127.0.0.1:1/x", "file:///etc/passwd"] {
+        let (error, asked, _) = failure(move |_| status("302 Found", &format!("Location: {location}\r\n"), ""));
+        assert_eq!((error.kind(), asked), (ErrorKind::Network, 1), "{location}: {error}");
+    }
     let (error, asked, _) = failure(|_| status("302 Found", "Location: https://127.0.0.1:1/x\r\n", ""));
     assert_eq!((error.message(), asked), ("the server redirects to another scheme", 1));
+    let (error, asked, _) = failure(|_| status("302 Found", "Location: /again\r\n", ""));
+    assert_eq!((error.message(), asked), ("the server redirects in circles", 6));
 }
 
 #[test]
@@ -188,4 +249,184 @@ fn an_endpoint_that_is_no_address_is_wrong_usage() {
         assert_eq!(error.exit_code(), 2, "{error}");
     }
     assert_eq!("v3".parse::<Api>().unwrap_err().exit_code(), 2);
+}
+
+/// A station's information and its status in a GBFS feed of Vélib's dialect.
+fn gbfs(stations: u32) -> (Value, Value) {
+    let information = |code: u32| json!({"station_id": 1000 + code, "stationCode": code.to_string(), "name": "Gare", "capacity": 30, "lat": 48.8, "lon": 2.3});
+    let status = |code: u32| {
+        json!({"station_id": 1000 + code, "stationCode": code.to_string(), "num_bikes_available": 18,
+            "num_bikes_available_types": [{"mechanical": 11}, {"ebike": 7}], "num_docks_available": 10, "is_installed": 1,
+            "is_renting": 1, "is_returning": 1, "last_reported": 1_652_347_094})
+    };
+    let document = |stations: Vec<Value>| json!({"lastUpdatedOther": 1, "ttl": 3600, "data": {"stations": stations}});
+    (document((0..stations).map(information).collect()), document((0..stations).map(status).collect()))
+}
+
+/// What each of the three interfaces answers about so many stations.
+fn answer(path: &str, stations: u32) -> Value {
+    let (information, status) = gbfs(stations);
+    let name = path.split('?').next().unwrap().rsplit('/').next().unwrap();
+    match name {
+        "gbfs.json" => {
+            let feeds = ["station_information", "station_status"]
+                .map(|name| json!({"name": name, "url": format!("{name}.json")}));
+            json!({"data": {"en": {"feeds": feeds}}})
+        }
+        "station_information.json" => information,
+        "station_status.json" => status,
+        "json" => (0..stations).map(record).collect(),
+        "records" => json!({"total_count": stations, "results": (0..stations.min(1)).map(record).collect::<Vec<_>>()}),
+        _ => search(&(0..stations).collect::<Vec<_>>(), stations),
+    }
+}
+
+/// A feed through each of the three interfaces, on a clock that nobody waits for.
+fn feeds(address: &str) -> [(Box<dyn Source>, Arc<VirtualClock>); 3] {
+    // One client for all: to make one takes longer than all that is asked with it.
+    static HTTP: LazyLock<Http> = LazyLock::new(|| {
+        Http::new(HttpSettings { timeout: Duration::from_millis(500), ..HttpSettings::default() }).unwrap()
+    });
+    let clock = || Arc::new(VirtualClock::new(start()));
+    let http = |clock: &Arc<VirtualClock>| HTTP.clone().with_clock(clock.clone());
+    let portal = |api| {
+        let clock = clock();
+        let portal = Opendatasoft::new(api).unwrap().with_http(http(&clock)).with_endpoint(address).unwrap();
+        (Box::new(portal) as Box<dyn Source>, clock)
+    };
+    let gbfs_clock = clock();
+    let gbfs = Gbfs::new(&format!("{address}/gbfs.json")).unwrap().with_http(http(&gbfs_clock));
+    [portal(Api::V2_1), portal(Api::V1_0), (Box::new(gbfs), gbfs_clock)]
+}
+
+#[test]
+fn each_interface_overcomes_each_fault_that_passes() {
+    for fault in ["500", "503", "429", "slow", "truncated", "html", "reset"] {
+        let mut met = std::collections::HashSet::new();
+        let mut held = Vec::new();
+        let server = Server::write(move |path, mut stream| {
+            let whole = ok(&answer(path, 20));
+            // Every address answers with the fault once, and then as it should.
+            if !met.insert(path.to_owned()) {
+                return stream.write_all(whole.as_bytes());
+            }
+            let fault = match fault {
+                "500" => status("500 Internal Server Error", "", r#"{"error_code": "InternalError"}"#),
+                "503" => status("503 Service Unavailable", "Retry-After: 1\r\n", "<html>"),
+                "429" => status("429 Too Many Requests", "Retry-After: 1\r\n", r#"{"errorcode": 10005}"#),
+                "html" => status("200 OK", "Content-Type: text/html\r\n", "<!doctype html><title>Maintenance</title>"),
+                "truncated" => whole[..whole.len() - 10].to_owned(),
+                "slow" => {
+                    held.push(stream.try_clone()?);
+                    String::new()
+                }
+                _ => String::new(),
+            };
+            stream.write_all(fault.as_bytes())
+        });
+        for (mut feed, _) in feeds(&server.address) {
+            let snapshot = feed.poll().unwrap_or_else(|error| panic!("{fault}: {error}")).unwrap();
+            assert_eq!((snapshot.distinct(), snapshot.is_complete()), (20, true), "{fault}: {}", feed.describe());
+            assert_eq!(snapshot.readings[7].bikes_available, Some(18));
+        }
+    }
+}
+
+#[test]
+fn rows_of_nulls_among_good_ones_are_set_aside_by_each_interface() {
+    let server = Server::start(|path| {
+        let text = answer(path, 20).to_string();
+        let spoilt = |text: String, code: u32| {
+            ["stationcode", "stationCode"]
+                .iter()
+                .fold(text, |text, name| text.replace(&format!("\"{name}\":\"{code}\""), &format!("\"{name}\":null")))
+        };
+        let text = (0..7).fold(text, spoilt).replacen("\"num_docks_available\":10", "\"num_docks_available\":null", 9);
+        status("200 OK", "", &text.replacen("\"numdocksavailable\":10", "\"numdocksavailable\":null", 9))
+    });
+    for (mut feed, _) in feeds(&server.address) {
+        let snapshot = feed.poll().unwrap().unwrap();
+        assert_eq!((snapshot.distinct(), snapshot.counted, snapshot.is_complete()), (13, Some(20), false));
+        assert_eq!(snapshot.set_aside.len(), 7);
+        assert!(snapshot.set_aside.iter().all(|aside| aside.reason == "stationcode is missing"));
+        let unknown = snapshot.readings.iter().filter(|reading| reading.docks_available.is_none()).count();
+        assert_eq!((unknown, feed.notes()), (2, vec![]), "{}", feed.describe());
+    }
+}
+
+#[test]
+fn what_gbfs_stations_are_is_fetched_again_when_its_time_is_over_or_a_station_is_new() {
+    let mut stations = 3;
+    let server = Server::start(move |path| {
+        // A station more at each status; the information knows of it at once.
+        stations += u32::from(path == "/status" && stations < 5);
+        ok(&match path {
+            // Version 3: no languages.
+            "/gbfs" => {
+                json!({"data": {"feeds": [{"name": "station_information", "url": "/information"}, {"name": "station_status", "url": "/status"}]}})
+            }
+            "/information" => gbfs(stations).0,
+            _ => gbfs(stations).1,
+        })
+    });
+    let clock = Arc::new(VirtualClock::new(start()));
+    let http = Http::new(HttpSettings::default()).unwrap().with_clock(clock.clone());
+    let mut feed = Gbfs::new(&format!("{}/gbfs", server.address)).unwrap().with_http(http);
+    let (mut asked, mut known) = (0, vec![]);
+    let mut poll = |minutes: u64| {
+        clock.sleep(Duration::from_secs(minutes * 60));
+        let snapshot = feed.snapshot().unwrap();
+        assert!(snapshot.is_complete());
+        known.push(snapshot.readings.iter().filter(|reading| reading.capacity.is_some()).count());
+        let all = server.asked();
+        let new = all[asked..].to_vec();
+        asked = all.len();
+        new
+    };
+    assert_eq!(poll(0), ["/gbfs", "/information", "/status"]);
+    assert_eq!(poll(1), ["/status", "/information"]);
+    assert_eq!(poll(1), ["/status"]);
+    assert_eq!(poll(57), ["/status"]);
+    assert_eq!(poll(2), ["/information", "/status"]);
+    // The first information was fetched before the station more was there.
+    assert_eq!(known, [3, 5, 5, 5, 5]);
+}
+
+#[test]
+fn a_discovery_that_leads_elsewhere_or_nowhere_is_refused() {
+    let poll = |feeds: Value| {
+        let server = Server::start(move |_| ok(&json!({"data": {"fr": {"feeds": feeds.clone()}}})));
+        let clock = Arc::new(VirtualClock::new(start()));
+        let http = Http::new(HttpSettings::default()).unwrap().with_clock(clock);
+        let error =
+            Gbfs::new(&format!("{}/gbfs.json", server.address)).unwrap().with_http(http).snapshot().unwrap_err();
+        (error.kind(), error.to_string())
+    };
+    let (kind, said) = poll(json!([{"name": "station_information", "url": "file:///etc/passwd"}]));
+    assert!(kind == ErrorKind::Feed && said.contains("it leads to another scheme: file:///etc/passwd"), "{said}");
+    assert!(poll(json!([])).1.contains("it names no feed station_information"));
+    assert_eq!(Gbfs::new("file:///gbfs.json").err().unwrap().exit_code(), 2);
+}
+
+#[test]
+fn a_poll_that_comes_short_through_one_interface_is_made_through_the_other() {
+    let server = Server::start(|path| match path {
+        path if path.contains("/exports/") => ok(&(0..3).map(record).collect()),
+        path if path.contains("/v2.1/") => {
+            let whole = page(path, 5);
+            let (_, body) = whole.split_once("\r\n\r\n").unwrap();
+            status("200 OK", "", &body.replace("\"stationcode\":\"4\"", "\"stationcode\":null"))
+        }
+        path => ok(&answer(path, 5)),
+    });
+    let (explore, search) = (portal(Api::V2_1, &server.address).0, portal(Api::V1_0, &server.address).0);
+    let mut both = Fallback::new(Box::new(explore), vec![Box::new(search)]);
+    let snapshot = both.poll().unwrap().unwrap();
+    assert_eq!((snapshot.distinct(), snapshot.is_complete()), (5, true));
+    let notes: Vec<_> = both.notes().iter().map(ToString::to_string).collect();
+    let [note] = notes.as_slice() else { panic!("{notes:?}") };
+    assert!(
+        note.contains("(v2.1): 4 of 5 stations arrived, 1 records could not be read; the next source is asked"),
+        "{note}"
+    );
 }

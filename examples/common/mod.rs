@@ -18,14 +18,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Parser};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use velib::ingest::{
-    Api, Metrics, Opendatasoft, Recording, SetAside, SimulatedNetwork, SimulationConfig, Source, Stop,
+    Api, Fallback, Gbfs, Metrics, Note, Opendatasoft, Recording, SetAside, SimulatedNetwork, SimulationConfig, Snapshot,
+    Source, Stop, VELIB_GBFS,
 };
 use velib::kafka::{Broker, ClientProperties};
 use velib::report::{Figure, StationPoint, StationWeek};
@@ -73,58 +74,120 @@ pub fn stop_by_signal() -> Result<Stop> {
 /// Where readings come from.
 #[derive(Args)]
 pub struct SourceOptions {
-    /// Where readings come from: `live`, `simulate`, or a recording as CSV or Parquet
-    #[arg(long, value_name = "live|simulate|FILE")]
+    /// Where readings come from: `live`, `gbfs`, `simulate`, or a file: a recording as CSV or Parquet, an export as CSV or JSON
+    #[arg(long, value_name = "live|gbfs|simulate|FILE")]
     source: Option<String>,
-    /// Base address of the portal, to which each interface adds its own path [default: the portal's own]
+    /// Base address of the portal, to which each interface adds its own path, or of GBFS the gbfs.json [default: Vélib's own]
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
     /// The portal's interface, v2.1 or v1.0 (deprecated)
     #[arg(long, value_name = "v2.1|v1.0", default_value = "v2.1")]
     api: String,
+    /// Where to ask when a poll fails or comes short: another portal, or a gbfs.json; may be given several times [default: the
+    /// portal's other interface]
+    #[arg(long, value_name = "URL")]
+    fallback: Vec<String>,
 }
 
 /// Where readings come from, once opened.
 pub enum Opened {
     /// The portal, which can also be asked for a part.
-    Live(Opendatasoft),
-    /// A recording or a simulation.
+    Live(Portal),
+    /// Any other source, which brings whole snapshots: GBFS, a recording, a simulation.
     Replay(Box<dyn Source>),
+}
+
+/// The portal, and what stands in for it.
+pub struct Portal {
+    portal: Opendatasoft,
+    others: Vec<Box<dyn Source>>,
 }
 
 impl SourceOptions {
     /// Opens the source; `unless_told` is taken when no `--source` was given, but an endpoint always means `live`.
     pub fn open(&self, unless_told: &str) -> Result<Opened> {
-        let api: Api = self.api.parse()?;
         let unless_told = if self.endpoint.is_some() { "live" } else { unless_told };
         match self.source.as_deref().unwrap_or(unless_told) {
             "live" => {
-                let portal = Opendatasoft::new(api)?;
-                Ok(Opened::Live(match &self.endpoint {
-                    Some(endpoint) => portal.with_endpoint(endpoint)?,
-                    None => portal,
-                }))
+                let api: Api = self.api.parse()?;
+                Ok(Opened::Live(Portal { portal: self.portal(api)?, others: self.others(Some(api))? }))
+            }
+            "gbfs" => {
+                let gbfs = Gbfs::new(self.endpoint.as_deref().unwrap_or(VELIB_GBFS))?;
+                let others = self.others(None)?;
+                let gbfs = if others.is_empty() { gbfs } else { gbfs.with_codes() };
+                Ok(Opened::Replay(told(either(Box::new(gbfs), others))))
             }
             _ if self.endpoint.is_some() => {
-                Err(Error::usage("--endpoint", "only the live source has an address").way_out("leave --source out"))
+                Err(Error::usage("--endpoint", "only a live source has an address").way_out("leave --source out"))
+            }
+            _ if !self.fallback.is_empty() => {
+                Err(Error::usage("--fallback", "only a live source needs another").way_out("leave it out"))
             }
             "simulate" => Ok(Opened::Replay(Box::new(SimulatedNetwork::new(SimulationConfig::default())?))),
             file => {
                 let recording = Recording::read(&[file])?;
                 report_set_aside(recording.set_aside());
-                Ok(Opened::Replay(Box::new(recording.replay())))
+                Ok(Opened::Replay(told(Box::new(recording.replay()))))
             }
         }
     }
+
+    fn portal(&self, api: Api) -> Result<Opendatasoft> {
+        let portal = Opendatasoft::new(api)?;
+        self.endpoint.as_ref().map_or(Ok(portal.clone()), |endpoint| portal.with_endpoint(endpoint))
+    }
+
+    /// What stands in for the source: what was named, or the other interface of the portal that is asked through `api`.
+    fn others(&self, api: Option<Api>) -> Result<Vec<Box<dyn Source>>> {
+        let mut others: Vec<Box<dyn Source>> = Vec::new();
+        for url in &self.fallback {
+            others.push(if url.ends_with(".json") || url.contains("gbfs") {
+                Box::new(Gbfs::new(url)?.with_codes())
+            } else {
+                Box::new(Opendatasoft::new(Api::default())?.with_endpoint(url)?)
+            });
+        }
+        if let Some(api) = api.filter(|_| others.is_empty()) {
+            others.push(Box::new(self.portal(if api == Api::V2_1 { Api::V1_0 } else { Api::V2_1 })?));
+        }
+        Ok(others)
+    }
+}
+
+impl Portal {
+    /// The first `rows` stations.
+    pub fn rows(&mut self, rows: usize) -> Result<Snapshot> {
+        let snapshot = self.portal.rows(rows);
+        report_notes(&self.portal.notes());
+        snapshot
+    }
+
+    /// One station.
+    pub fn station(&self, code: &StationCode) -> Result<StationStatus> {
+        self.portal.station(code)
+    }
+
+    pub fn describe(&self) -> String {
+        self.portal.describe()
+    }
+}
+
+/// The first source, with the others for when it fails.
+fn either(first: Box<dyn Source>, others: Vec<Box<dyn Source>>) -> Box<dyn Source> {
+    if others.is_empty() { first } else { Box::new(Fallback::new(first, others)) }
 }
 
 impl SourceOptions {
     /// With a real Kafka nothing is published here, so a source would be left unread: wrong whether or not it answers.
     pub fn refuse_beside_brokers(&self, kafka: &KafkaOptions) -> Result<()> {
-        if kafka.brokers.is_none() || (self.source.is_none() && self.endpoint.is_none()) {
-            return Ok(());
-        }
-        let option = if self.source.is_some() { "--source" } else { "--endpoint" };
+        let option = match (&self.source, &self.endpoint, self.fallback.as_slice()) {
+            _ if kafka.brokers.is_none() => return Ok(()),
+            (Some(_), ..) => "--source",
+            (_, Some(_), _) => "--endpoint",
+            (_, _, [_, ..]) => "--fallback",
+            _ => return Ok(()),
+        };
         Err(Error::usage(option, "with --brokers the readings are those of the topic")
             .way_out("publish the source to it by `part1_fetch --publish`"))
     }
@@ -134,10 +197,38 @@ impl Opened {
     /// As the one trait that every source answers to.
     pub fn into_source(self) -> Box<dyn Source> {
         match self {
-            Self::Live(portal) => Box::new(portal),
+            Self::Live(Portal { portal, others }) => told(either(Box::new(portal), others)),
             Self::Replay(source) => source,
         }
     }
+}
+
+/// A source that tells on stderr what it notices.
+struct Told(Box<dyn Source>);
+
+fn told(source: Box<dyn Source>) -> Box<dyn Source> {
+    Box::new(Told(source))
+}
+
+impl Source for Told {
+    fn poll(&mut self) -> Result<Option<Snapshot>> {
+        let snapshot = self.0.poll();
+        report_notes(&self.0.notes());
+        snapshot
+    }
+
+    fn next_due(&self) -> Option<DateTime<Utc>> {
+        self.0.next_due()
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+}
+
+/// Tells on stderr what was noticed of a feed's or a file's form.
+pub fn report_notes(notes: &[Note]) {
+    notes.iter().for_each(|note| eprintln!("note: {note}"));
 }
 
 /// The broker and the topic.
@@ -197,7 +288,7 @@ impl MetricsOptions {
 /// The history that Part 3 and Part 4 work on.
 #[derive(Args)]
 pub struct DataOptions {
-    /// History to work on, CSV or Parquet; may be given several times [default: the simulated network]
+    /// History to work on, CSV, Parquet or JSON; may be given several times [default: the simulated network]
     #[arg(long, value_name = "FILE")]
     data: Vec<PathBuf>,
 }
@@ -213,6 +304,7 @@ impl DataOptions {
             return Ok((described, recording.into_readings()));
         }
         let mut recording = Recording::read(&self.data)?;
+        report_notes(recording.notes());
         report_set_aside(recording.set_aside());
         let repeated = recording.deduplicate();
         let files = self.data.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");

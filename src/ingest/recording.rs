@@ -1,23 +1,26 @@
-//! Readings that somebody recorded, from CSV and Parquet files, and their replay on the clock they were fetched by.
+//! Readings that somebody recorded, and what the portal exports as files; and their replay on the clock they were fetched by.
 //!
-//! Both kinds of file hold the same table, whose columns are the names that [`StationStatus`] has outside the program.
-//! What a row says is read in one place (`row`), whatever the file; `csv` and `parquet` only bring its cells.
+//! Each kind of file holds the same table, whose columns are the names that [`StationStatus`] has outside the program, or the
+//! portal's own. What a row says is read by the one reader of records; `csv`, `parquet` and `json` only bring its cells.
 
 mod csv;
+mod json;
 mod parquet;
-mod row;
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::vec;
 
 use chrono::{DateTime, Utc};
 
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::ingest::{SetAside, Snapshot, Source};
+use crate::ingest::drift::Drift;
+use crate::ingest::opendatasoft::{EXPECTED, Portal};
+use crate::ingest::record::{Dialect, Field, Slot, Texts, UNSAID};
+use crate::ingest::{Note, SetAside, Snapshot, Source};
 use crate::station::StationStatus;
-use row::Names;
 
 /// Recorded readings in order of arrival, and the rows that could not be read.
 ///
@@ -28,35 +31,78 @@ pub struct Recording {
     files: Vec<PathBuf>,
     readings: Vec<StationStatus>,
     set_aside: Vec<SetAside>,
+    notes: Vec<Note>,
 }
 
 impl Recording {
-    /// Reads files, `.csv` and `.parquet` mixed, into one recording.
+    /// Reads files, `.csv`, `.parquet`, `.json` and `.jsonl` mixed, into one recording.
     ///
-    /// A file must have the columns `fetched_at`, `stationcode`, `duedate`, `capacity`, `numdocksavailable` and
-    /// `numbikesavailable`; the others that [`StationStatus`] names may be missing, and columns that it does not name are
-    /// passed over. Times are RFC 3339 or, in Parquet, timestamps; a time without an offset is taken as UTC. A flag is
-    /// `true`/`false`, `OUI`/`NON` or `1`/`0`. An empty cell, a null and `NaN` are unknown. A row without a station or
-    /// without one of its clocks, and one with a cell that says nothing sensible, is [set aside](Self::set_aside) with
-    /// its place: the line in a CSV file, the row (from 1) in a Parquet file.
+    /// A table's columns are named as [`StationStatus`] is outside the program, as the portal's fields, or, in its exports
+    /// with `use_labels=true`, in French; a CSV may be parted by commas, semicolons or tabs and begin with a byte order
+    /// mark. A JSON file is an export, a page of Explore v2.1 or an answer of Search v1.0; of JSON lines each is a record,
+    /// or a reading as a Kafka message has it.
     ///
-    /// An error is: a file that cannot be opened or is neither kind, a column missing or of the wrong type, a Parquet
-    /// file that is not whole, and files that hold no reading at all.
+    /// A record without a station or without one of its clocks is [set aside](Self::set_aside) with its place: the line in
+    /// a CSV or JSON lines file, the row (from 1) in a Parquet file. Any other field may be missing, null, empty or `NaN`,
+    /// which is unknown; one that says nothing sensible is unknown too, and [noted](Self::notes). A number may come as text
+    /// or as `12.0`. Times are RFC 3339 or, in Parquet, timestamps; a time without an offset is taken as UTC. A flag is
+    /// `true`/`false`, `OUI`/`NON` or `1`/`0`.
+    ///
+    /// **An export of the portal does not say when it was fetched.** Its readings are taken as fetched when the newest of
+    /// them was reported.
+    ///
+    /// An error is: a file that cannot be opened or is of no such kind, a table without the columns `stationcode` and
+    /// `duedate`, a column of a type that cannot be read, a file of JSON or Parquet that is not whole, a history without
+    /// `fetched_at`, and files that hold no reading at all.
     pub fn read<P: AsRef<Path>>(paths: &[P]) -> Result<Self> {
-        let (mut recording, mut names) = (Self::default(), Names::default());
+        let (mut recording, mut texts) = (Self::default(), Texts::default());
         for path in paths {
             let path = path.as_ref();
-            match Kind::of(path)? {
-                Kind::Csv => csv::read(path, &open(path)?, &mut names, &mut recording)?,
-                Kind::Parquet => parquet::read(path, open(path)?, &mut names, &mut recording)?,
-            }
-            recording.files.push(path.to_path_buf());
+            let kind = Kind::of(path)?;
+            let file = open(path)?;
+            recording.add(path, &mut texts, |path, drift, texts, into| match kind {
+                Kind::Csv => csv::read(path, &file, drift, texts, into),
+                Kind::Parquet => parquet::read(path, file, drift, texts, into),
+                Kind::Json => json::read_document(path, &json::whole(path, &file)?, drift, texts, into),
+                Kind::JsonLines => json::read_lines(path, &file, drift, texts, into),
+            })?;
         }
-        if recording.readings.is_empty() {
-            return Err(recording.nothing_read());
+        recording.finish()
+    }
+
+    /// Reads what a file of this name would hold; the name's ending says its kind.
+    pub fn from_bytes(name: impl AsRef<Path>, bytes: &[u8]) -> Result<Self> {
+        let kind = Kind::of(name.as_ref())?;
+        let (mut recording, mut texts) = (Self::default(), Texts::default());
+        recording.add(name.as_ref(), &mut texts, |path, drift, texts, into| match kind {
+            Kind::Csv => csv::read(path, Cursor::new(bytes), drift, texts, into),
+            Kind::Parquet => parquet::read(path, Cursor::new(bytes), drift, texts, into),
+            Kind::Json => json::read_document(path, bytes, drift, texts, into),
+            Kind::JsonLines => json::read_lines(path, bytes, drift, texts, into),
+        })?;
+        recording.finish()
+    }
+
+    fn add(
+        &mut self,
+        path: &Path,
+        texts: &mut Texts,
+        read: impl FnOnce(&Path, &mut Drift, &mut Texts, &mut Self) -> Result<()>,
+    ) -> Result<()> {
+        let (mut drift, start) = (Drift::default(), self.readings.len());
+        read(path, &mut drift, texts, self)?;
+        drift.close(&Place::file(path), &EXPECTED);
+        self.notes.append(&mut drift.take());
+        self.files.push(path.to_path_buf());
+        arrive(path, &mut self.readings[start..])
+    }
+
+    fn finish(mut self) -> Result<Self> {
+        if self.readings.is_empty() {
+            return Err(self.nothing_read());
         }
-        recording.sort();
-        Ok(recording)
+        self.sort();
+        Ok(self)
     }
 
     /// A recording of these readings, put in order of arrival.
@@ -81,6 +127,11 @@ impl Recording {
         &self.set_aside
     }
 
+    /// What was noticed of the files' form: columns that are new, missing, or hold what cannot be read.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
     /// Leaves one reading for each (station, `last_reported`), the one fetched first; how many repeats went.
     pub fn deduplicate(&mut self) -> usize {
         let before = self.readings.len();
@@ -102,6 +153,7 @@ impl Recording {
             described: format!("{what} ({readings} readings in {polls} polls)"),
             readings: self.readings.into_iter(),
             set_aside: self.set_aside,
+            notes: self.notes,
         }
     }
 
@@ -115,7 +167,10 @@ impl Recording {
     /// Why there is not one reading, once all files were read.
     fn nothing_read(&self) -> Error {
         let (message, way_out) = match (self.files.as_slice(), self.set_aside.as_slice()) {
-            ([], _) => return Error::usage("--data", "no file was named").way_out("name a .csv or a .parquet file"),
+            ([], _) => {
+                return Error::usage("--data", "no file was named")
+                    .way_out("name a .csv, .parquet, .json or .jsonl file");
+            }
             (_, [first, ..]) => (
                 format!("not one of {} rows can be read; the first: {first}", self.set_aside.len()),
                 "mend that row first",
@@ -135,6 +190,7 @@ pub struct Replay {
     described: String,
     readings: vec::IntoIter<StationStatus>,
     set_aside: Vec<SetAside>,
+    notes: Vec<Note>,
 }
 
 impl Source for Replay {
@@ -153,11 +209,60 @@ impl Source for Replay {
     fn describe(&self) -> String {
         self.described.clone()
     }
+
+    fn notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
 }
 
+/// Gives the readings of a file that says nothing of their arrival the time of its newest report.
+fn arrive(path: &Path, readings: &mut [StationStatus]) -> Result<()> {
+    let unsaid = || readings.iter().filter(|reading| reading.fetched_at == UNSAID);
+    let Some(newest) = unsaid().map(|reading| reading.last_reported).max() else { return Ok(()) };
+    let (count, stations) =
+        (unsaid().count(), unsaid().map(|reading| &reading.station_code).collect::<HashSet<_>>().len());
+    // A code may stand twice in one export; a history has each many times.
+    if count > 2 * stations {
+        let message = format!("no `fetched_at`, and {count} readings of {stations} stations: an export has each once");
+        return Err(Error::new(ErrorKind::Data, message)
+            .at(Place::file(path))
+            .way_out("add the column `fetched_at`: when each reading was fetched"));
+    }
+    readings.iter_mut().filter(|reading| reading.fetched_at == UNSAID).for_each(|reading| reading.fetched_at = newest);
+    Ok(())
+}
+
+/// Where each column of a table goes, or which of the two are missing that none can do without.
+fn columns<'n>(path: &Path, names: &[&'n str], drift: &mut Drift) -> Result<Vec<Slot>> {
+    let mut slots: Vec<_> = names.iter().map(|name| Portal::slot(name)).collect();
+    for place in 0..slots.len() {
+        if slots[..place].contains(&slots[place]) && slots[place] != Slot::New {
+            slots[place] = Slot::Passed;
+        }
+    }
+    let new: Vec<&'n str> =
+        names.iter().zip(&slots).filter(|(_, slot)| **slot == Slot::New).map(|(name, _)| *name).collect();
+    drift.saw_names(&new);
+    let missing: Vec<_> = [Field::StationCode, Field::LastReported]
+        .into_iter()
+        .filter(|&field| !slots.contains(&Slot::Field(field)))
+        .map(Field::name)
+        .collect();
+    if missing.is_empty() {
+        return Ok(slots);
+    }
+    let (missing, present) = (missing.join(", "), names.join(", "));
+    Err(Error::new(ErrorKind::Data, format!("columns missing: {missing}; columns there: {present}"))
+        .at(Place::line(path, 1))
+        .way_out("rename the columns to the names of the portal's record"))
+}
+
+#[derive(Clone, Copy)]
 enum Kind {
     Csv,
     Parquet,
+    Json,
+    JsonLines,
 }
 
 impl Kind {
@@ -166,9 +271,11 @@ impl Kind {
         match extension.as_deref() {
             Some("csv") => Ok(Self::Csv),
             Some("parquet") => Ok(Self::Parquet),
-            _ => Err(Error::new(ErrorKind::Usage, "its name ends neither in .csv nor in .parquet")
+            Some("json") => Ok(Self::Json),
+            Some("jsonl" | "ndjson") => Ok(Self::JsonLines),
+            _ => Err(Error::new(ErrorKind::Usage, "its name ends in none of .csv, .parquet, .json and .jsonl")
                 .at(Place::file(path))
-                .way_out("name a CSV or a Parquet file")),
+                .way_out("name a CSV, a Parquet or a JSON file")),
         }
     }
 }
@@ -266,7 +373,9 @@ mod tests {
             assert_eq!(error.exit_code(), 2);
             assert_eq!(
                 error.to_string(),
-                format!("{name}: its name ends neither in .csv nor in .parquet; name a CSV or a Parquet file")
+                format!(
+                    "{name}: its name ends in none of .csv, .parquet, .json and .jsonl; name a CSV, a Parquet or a JSON file"
+                )
             );
         }
         assert_eq!(Recording::read::<&str>(&[]).unwrap_err().exit_code(), 2);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
+use super::Note;
 use crate::error::{Error, Place, Result};
 use crate::station::StationStatus;
 
@@ -22,6 +23,12 @@ pub trait Source: Send {
 
     /// What this is, for the first line that a program prints: "the simulated network (60 stations, seed 1)".
     fn describe(&self) -> String;
+
+    /// What was noticed beside the readings since this was last asked: a field of the feed that came, went or changed its
+    /// kind, each told once; and a source that another had to stand in for, told at each poll.
+    fn notes(&mut self) -> Vec<Note> {
+        Vec::new()
+    }
 }
 
 /// All readings of one poll, with how many stations the source said there were.

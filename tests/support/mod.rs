@@ -23,7 +23,12 @@ pub(crate) struct Server {
 
 impl Server {
     /// `answer` gives a whole HTTP response, from [`ok`], [`status`] or by hand.
-    pub(crate) fn start(mut answer: impl FnMut(&str) -> String + Send + 'static) -> Self {
+    pub(crate) fn start<A: AsRef<[u8]>>(mut answer: impl FnMut(&str) -> A + Send + 'static) -> Self {
+        Self::write(move |path, mut stream| stream.write_all(answer(path).as_ref()))
+    }
+
+    /// `answer` writes the response itself, until it is through or the client has gone.
+    pub(crate) fn write(mut answer: impl FnMut(&str, &TcpStream) -> std::io::Result<()> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -32,7 +37,7 @@ impl Server {
             for stream in listener.incoming().flatten() {
                 if let Some(path) = path_of(&stream) {
                     remembered.lock().unwrap().push(path.clone());
-                    let _ = (&stream).write_all(answer(&path).as_bytes());
+                    let _ = answer(&path, &stream);
                 }
             }
         });

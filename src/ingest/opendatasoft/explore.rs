@@ -1,27 +1,12 @@
 //! Explore v2.1: `{total_count, results: [record]}` by pages, or a bare array of records as an export.
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
-
-use super::{DATASET, Page};
+use super::DATASET;
 use crate::station::StationCode;
 
 /// The most rows that one page may hold.
 pub(super) const MOST_ROWS_A_PAGE: usize = 100;
 /// The most rows that pages reach: offset + limit.
 pub(super) const MOST_ROWS: usize = 10_000;
-
-#[derive(Deserialize)]
-pub(super) struct Records {
-    total_count: u64,
-    results: Vec<Map<String, Value>>,
-}
-
-impl From<Records> for Page {
-    fn from(records: Records) -> Self {
-        Self { counted: records.total_count, records: records.results }
-    }
-}
 
 pub(super) fn export_url(endpoint: &str) -> String {
     format!("{endpoint}/api/explore/v2.1/catalog/datasets/{DATASET}/exports/json?limit=-1")

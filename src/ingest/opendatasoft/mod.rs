@@ -5,19 +5,25 @@
 //! is deprecated but still answered, and gives up to 10,000 rows at once. Each poll also asks how many stations there
 //! are, and a poll that comes short is made again through the pages before it is believed.
 
+mod decode;
 mod explore;
-mod record;
 mod search;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Http, HttpSettings, SetAside, Snapshot, Source};
+use super::drift::Drift;
+use super::record::Texts;
+use super::{Http, Note, Snapshot, Source};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::station::{StationCode, StationStatus};
+
+pub(super) use decode::{EXPECTED, Portal, document};
+pub use decode::{decode_document, decode_records};
 
 /// The data set's name on the portal.
 pub const DATASET: &str = "velib-disponibilite-en-temps-reel";
@@ -61,18 +67,14 @@ pub struct Opendatasoft {
     http: Http,
     api: Api,
     endpoint: String,
-}
-
-/// One page of records, each a flat map of fields, with how many records the portal counts in all.
-struct Page {
-    counted: u64,
-    records: Vec<Map<String, Value>>,
+    drift: Arc<Mutex<Drift>>,
 }
 
 impl Opendatasoft {
     /// The portal through `api`, at the address where it is published.
     pub fn new(api: Api) -> Result<Self> {
-        Ok(Self { http: Http::new(HttpSettings::default())?, api, endpoint: api.default_endpoint().into() })
+        let (http, drift) = (Http::shared()?, Arc::default());
+        Ok(Self { http, api, endpoint: api.default_endpoint().into(), drift })
     }
 
     /// The same interface at another base address, `http://HOST:PORT`, to which it adds its own path.
@@ -100,10 +102,12 @@ impl Opendatasoft {
         match self.api {
             Api::V1_0 => self.rows(search::MOST_ROWS),
             Api::V2_1 => {
-                let counted = self.page(0, 1, None)?.0.counted;
+                let counted = self.page(0, 1, None)?.counted;
                 let whole = self.export(counted);
                 // A record that cannot be read would be no better on a page; one that is missing may be there.
-                let is_all_here = |whole: &Snapshot| (whole.distinct() + whole.set_aside.len()) as u64 >= counted;
+                let is_all_here = |whole: &Snapshot| {
+                    counted.is_none_or(|counted| (whole.distinct() + whole.set_aside.len()) as u64 >= counted)
+                };
                 if whole.as_ref().is_ok_and(is_all_here) {
                     return whole;
                 }
@@ -122,16 +126,16 @@ impl Opendatasoft {
         match self.api {
             Api::V2_1 => self.pages(nrows),
             Api::V1_0 => {
-                let (page, url) = self.page(0, nrows.min(search::MOST_ROWS), None)?;
-                Ok(self.read(page.records, Some(page.counted), &url))
+                let snapshot = self.page(0, nrows.min(search::MOST_ROWS), None)?;
+                self.close();
+                Ok(snapshot)
             }
         }
     }
 
     /// One station as it is now; an unknown code is an error.
     pub fn station(&self, code: &StationCode) -> Result<StationStatus> {
-        let (page, url) = self.page(0, 1, Some(code))?;
-        let mut snapshot = self.read(page.records, None, &url);
+        let mut snapshot = self.page(0, 1, Some(code))?;
         if let Some(reading) = snapshot.readings.pop() {
             return Ok(reading);
         }
@@ -143,24 +147,24 @@ impl Opendatasoft {
         Err(error.at(Place::Station(code.to_string())))
     }
 
-    fn export(&self, counted: u64) -> Result<Snapshot> {
-        let url = explore::export_url(&self.endpoint);
-        Ok(self.read(self.http.get_json(&url)?, Some(counted), &url))
+    fn export(&self, counted: Option<u64>) -> Result<Snapshot> {
+        let snapshot = self.fetch(&explore::export_url(&self.endpoint), false)?;
+        self.close();
+        Ok(Snapshot { counted, ..snapshot })
     }
 
     fn pages(&self, nrows: usize) -> Result<Snapshot> {
         let mut whole = Snapshot { fetched_at: self.now(), readings: vec![], counted: None, set_aside: vec![] };
         let mut offset = 0;
         while offset < nrows.min(explore::MOST_ROWS) {
-            let (page, url) = self.page(offset, (nrows - offset).min(explore::MOST_ROWS_A_PAGE), None)?;
-            let records = page.records.len();
-            let read = self.read(page.records, Some(page.counted), &url);
-            whole.fetched_at = read.fetched_at;
-            whole.counted = read.counted;
-            whole.readings.extend(read.readings);
-            whole.set_aside.extend(read.set_aside);
+            let page = self.page(offset, (nrows - offset).min(explore::MOST_ROWS_A_PAGE), None)?;
+            let records = page.readings.len() + page.set_aside.len();
+            whole.fetched_at = page.fetched_at;
+            whole.counted = page.counted;
+            whole.readings.extend(page.readings);
+            whole.set_aside.extend(page.set_aside);
             offset += records;
-            if records == 0 || offset as u64 >= page.counted {
+            if records == 0 || page.counted.is_none_or(|counted| offset as u64 >= counted) {
                 break;
             }
         }
@@ -168,24 +172,40 @@ impl Opendatasoft {
         for reading in &mut whole.readings {
             reading.fetched_at = whole.fetched_at;
         }
+        self.close();
         Ok(whole)
     }
 
-    fn page(&self, offset: usize, limit: usize, station: Option<&StationCode>) -> Result<(Page, String)> {
-        match self.api {
-            Api::V2_1 => {
-                let url = explore::page_url(&self.endpoint, offset, limit, station);
-                self.http.get_json::<explore::Records>(&url).map(|records| (records.into(), url))
-            }
-            Api::V1_0 => {
-                let url = search::page_url(&self.endpoint, offset, limit, station);
-                self.http.get_json::<search::Records>(&url).map(|records| (records.into(), url))
-            }
-        }
+    fn page(&self, offset: usize, limit: usize, station: Option<&StationCode>) -> Result<Snapshot> {
+        let url = match self.api {
+            Api::V2_1 => explore::page_url(&self.endpoint, offset, limit, station),
+            Api::V1_0 => search::page_url(&self.endpoint, offset, limit, station),
+        };
+        self.fetch(&url, true)
     }
 
-    fn read(&self, records: Vec<Map<String, Value>>, counted: Option<u64>, url: &str) -> Snapshot {
-        Snapshot { counted, ..decode_records(records, self.now(), &Place::Url(url.into())) }
+    /// A document, which must say how many records the portal counts if it `is_page`.
+    fn fetch(&self, url: &str, is_page: bool) -> Result<Snapshot> {
+        let place = Place::Url(url.into());
+        let (snapshot, drift) = self.http.get(url, |body| {
+            let mut drift = Drift::default();
+            let read = document(body, Some(self.now()), &place, &mut Texts::default(), &mut drift);
+            match read? {
+                snapshot if is_page && snapshot.counted.is_none() => Err("it counts no records".to_owned()),
+                snapshot => Ok((snapshot, drift)),
+            }
+        })?;
+        self.drift().absorb(drift);
+        Ok(snapshot)
+    }
+
+    /// Ends what is noticed of one snapshot.
+    fn close(&self) {
+        self.drift().close(&Place::Url(self.endpoint.clone()), &EXPECTED);
+    }
+
+    fn drift(&self) -> std::sync::MutexGuard<'_, Drift> {
+        self.drift.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The time of arrival in whole seconds, as every recording keeps it.
@@ -207,41 +227,10 @@ impl Source for Opendatasoft {
     fn describe(&self) -> String {
         format!("the live feed of {} ({})", self.endpoint, if self.api == Api::V2_1 { "v2.1" } else { "v1.0" })
     }
-}
 
-/// The readings in the portal's records, each a flat map of fields as either interface gives it: of v2.1 an export's
-/// elements or a page's `results`, of v1.0 the `fields` of a page's `records`.
-///
-/// A record that cannot be read is set aside as what came from `place`. How many stations the portal counts does not stand
-/// in the records: `counted` is `None`.
-///
-/// ```
-/// use velib::{error::Place, ingest::decode_records};
-///
-/// let export = r#"[
-///     {"stationcode": "16107", "duedate": "2022-05-12T09:18:14+00:00", "numdocksavailable": 7},
-///     {"stationcode": "20117", "duedate": "yesterday", "numdocksavailable": 3}
-/// ]"#;
-/// let fetched_at = "2022-05-12T09:22:18Z".parse().unwrap();
-/// let snapshot = decode_records(serde_json::from_str(export).unwrap(), fetched_at, &Place::file("export.json"));
-///
-/// assert_eq!(snapshot.readings.len(), 1);
-/// assert_eq!(snapshot.readings[0].docks_available, Some(7));
-/// assert_eq!(snapshot.readings[0].capacity, None); // unknown, not zero
-/// assert!(snapshot.set_aside[0].reason.starts_with("duedate is `yesterday`"));
-/// ```
-pub fn decode_records(records: Vec<Map<String, Value>>, fetched_at: DateTime<Utc>, place: &Place) -> Snapshot {
-    let mut snapshot = Snapshot { fetched_at, readings: vec![], counted: None, set_aside: vec![] };
-    for record in records {
-        match record::reading(&record, fetched_at) {
-            Ok(reading) => snapshot.readings.push(reading),
-            Err(reason) => {
-                let raw = Value::Object(record).to_string();
-                snapshot.set_aside.push(SetAside { place: place.clone(), reason, raw });
-            }
-        }
+    fn notes(&mut self) -> Vec<Note> {
+        self.drift().take()
     }
-    snapshot
 }
 
 /// The first `nrows` stations of Vélib' as they are now: the assignment's own function, with its live portal.

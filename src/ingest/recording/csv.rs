@@ -1,52 +1,60 @@
-//! A recording as CSV: comma, one line of column names, UTF-8.
+//! A table as CSV: one line of column names; parted by commas as recordings are, by semicolons as the portal's exports, or tabs.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::str;
 
-use chrono::{DateTime, Utc};
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::Recording;
-use super::row::{self, Cell, Column, Layout, Names, Row};
+use super::{Recording, columns};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::SetAside;
+use crate::ingest::drift::Drift;
+use crate::ingest::opendatasoft::Portal;
+use crate::ingest::record::{Cell, Dialect, Record, Slot, Texts};
 
 /// Adds the rows of a CSV file to the recording.
-pub(super) fn read(path: &Path, file: &File, names: &mut Names, into: &mut Recording) -> Result<()> {
+pub(super) fn read(
+    path: &Path,
+    mut file: impl Read + Seek,
+    drift: &mut Drift,
+    texts: &mut Texts,
+    into: &mut Recording,
+) -> Result<()> {
     let fail = |error: csv::Error| match error.into_kind() {
         csv::ErrorKind::Io(error) => Error::io(path, &error),
         kind => Error::new(ErrorKind::Data, format!("{kind:?}")).at(Place::file(path)),
     };
-    let mut reader = ReaderBuilder::new().flexible(true).buffer_capacity(1 << 16).from_reader(file);
+    let delimiter = delimiter(&mut file).map_err(|error| Error::io(path, &error))?;
+    let mut reader =
+        ReaderBuilder::new().flexible(true).delimiter(delimiter).buffer_capacity(1 << 16).from_reader(&mut file);
     let header = reader.byte_headers().map_err(fail)?.clone();
     if header.is_empty() {
         return Err(Error::new(ErrorKind::Data, "the file is empty")
             .at(Place::file(path))
             .way_out("its first line must name the columns"));
     }
-    let present: Vec<_> = header.iter().map(|name| str::from_utf8(name).unwrap_or("?").trim()).collect();
-    let layout = row::layout(path, &present)?;
-    let mut record = ByteRecord::new();
+    let names: Vec<_> = header.iter().map(|name| str::from_utf8(name).unwrap_or("?").trim()).collect();
+    let slots = columns(path, &names, drift)?;
+    let mut row = ByteRecord::new();
     let mut bad = Vec::new();
-    while reader.read_byte_record(&mut record).map_err(fail)? {
-        let row = CsvRow { record: &record, layout: &layout };
-        let reading = if record.len() == header.len() {
-            row::reading(&row, names)
+    while reader.read_byte_record(&mut row).map_err(fail)? {
+        let reading = if row.len() == header.len() {
+            record(&row, &slots).reading(None, texts, drift)
         } else {
-            Err(format!("{} cells under {} columns", record.len(), header.len()))
+            Err(format!("{} cells under {} columns", row.len(), header.len()))
         };
         match reading {
             Ok(reading) => into.readings.push(reading),
             Err(reason) => {
-                let start = record.position().map(|start| (start.byte(), start.line())).unwrap_or_default();
+                let start = row.position().map(|start| (start.byte(), start.line())).unwrap_or_default();
                 bad.push((start, reader.position().byte(), reason));
             }
         }
     }
+    drop(reader);
     for ((start, line), end, reason) in bad {
-        let raw = text_between(file, start, end).map_err(|error| Error::io(path, &error))?;
+        let raw = text_between(&mut file, start, end).map_err(|error| Error::io(path, &error))?;
         // The reader counts the end of the line before, and empty lines, to the record that follows them.
         let record = raw.trim_start_matches(['\r', '\n']);
         let skipped = raw[..raw.len() - record.len()].matches('\n').count() as u64;
@@ -56,67 +64,51 @@ pub(super) fn read(path: &Path, file: &File, names: &mut Names, into: &mut Recor
     Ok(())
 }
 
+/// The character that parts the first line into the most names that are known; a comma if none does.
+fn delimiter(file: &mut (impl Read + Seek)) -> std::io::Result<u8> {
+    let mut start = Vec::new();
+    file.take(1 << 16).read_to_end(&mut start)?;
+    file.seek(SeekFrom::Start(0))?;
+    let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    let line = line.trim_start_matches('\u{feff}');
+    let known = |delimiter: u8| {
+        let names = line.split(char::from(delimiter)).map(|name| name.trim().trim_matches('"'));
+        names.filter(|name| Portal::slot(name) != Slot::New).count()
+    };
+    // Of those that are as good the last is taken.
+    Ok([b'\t', b';', b','].into_iter().max_by_key(|&delimiter| known(delimiter)).unwrap_or(b','))
+}
+
 /// The bytes of a file from `start` to `end`, as text.
-fn text_between(mut file: &File, start: u64, end: u64) -> std::io::Result<String> {
+fn text_between(file: &mut (impl Read + Seek), start: u64, end: u64) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(start))?;
     file.take(end.saturating_sub(start)).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-struct CsvRow<'a> {
-    record: &'a ByteRecord,
-    layout: &'a Layout,
-}
-
-impl CsvRow<'_> {
-    /// The cell of a column without the white space around it, read by `parse`.
-    fn parsed<T>(&self, column: Column, parse: impl FnOnce(&str) -> Option<T>) -> Cell<T> {
-        match self.text(column)?.map(str::trim) {
-            None | Some("") => Ok(None),
-            Some(cell) => parse(cell).map(Some).ok_or_else(|| row::unreadable(column, cell)),
+/// The cells of a row under the columns that they stand in.
+fn record<'r>(row: &'r ByteRecord, slots: &[Slot]) -> Record<'r> {
+    let mut record = Record::default();
+    for (bytes, slot) in row.iter().zip(slots) {
+        match (slot, Cell::bytes_of(bytes)) {
+            (Slot::Field(field), cell) => record.set(*field, cell),
+            (Slot::Position, Cell::Text(text)) => record.set_position(text),
+            _ => {}
         }
     }
-}
-
-impl Row for CsvRow<'_> {
-    fn text(&self, column: Column) -> Cell<&str> {
-        let cell = self.layout[column as usize].and_then(|place| self.record.get(place));
-        let Some(cell) = cell.filter(|cell| !cell.is_empty()) else { return Ok(None) };
-        match str::from_utf8(cell) {
-            Ok(text) => Ok(Some(text)),
-            Err(_) => Err(row::unreadable(column, String::from_utf8_lossy(cell))),
-        }
-    }
-
-    fn time(&self, column: Column) -> Cell<DateTime<Utc>> {
-        self.parsed(column, row::parse_time)
-    }
-
-    fn count(&self, column: Column) -> Cell<u32> {
-        // The inner `None` is a NaN: unknown.
-        let count = self.parsed(column, |cell| match cell.parse() {
-            Ok(count) => Some(Some(count)),
-            Err(_) => row::whole(cell.parse().ok()?),
-        })?;
-        Ok(count.flatten())
-    }
-
-    fn flag(&self, column: Column) -> Cell<bool> {
-        self.parsed(column, row::parse_flag)
-    }
-
-    fn degrees(&self, column: Column) -> Cell<f64> {
-        Ok(self.parsed(column, |cell| row::finite(cell.parse().ok()?))?.flatten())
-    }
+    record
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::station::{StationCode, StationStatus};
+    use chrono::DateTime;
     use proptest::prelude::*;
     use std::fs;
+    use std::sync::Arc;
     use tempfile::TempDir;
 
     const HEADER: &str = "fetched_at,stationcode,capacity,numdocksavailable,numbikesavailable,duedate";
@@ -175,9 +167,9 @@ mod tests {
     #[test]
     fn a_missing_column_is_an_error_that_names_it_and_those_there_are() {
         assert_eq!(
-            error("fetched_at,stationcode,capacity,bikes\n1,2,3,4\n"),
-            "a.csv:1: columns missing: numdocksavailable, numbikesavailable, duedate; columns there: fetched_at, \
-             stationcode, capacity, bikes; rename the columns to the names of the portal's record"
+            error("fetched_at,capacity,bikes\n1,2,3\n"),
+            "a.csv:1: columns missing: stationcode, duedate; columns there: fetched_at, capacity, bikes; \
+             rename the columns to the names of the portal's record"
         );
     }
 
@@ -190,7 +182,7 @@ mod tests {
         );
         assert_eq!(
             error(format!("{HEADER}\n,16107,1,1,1,2022-05-12T09:18:14Z\n")),
-            "a.csv: not one of 1 rows can be read; the first: a.csv:2: no `fetched_at`: \
+            "a.csv: not one of 1 rows can be read; the first: a.csv:2: fetched_at is missing: \
              ,16107,1,1,1,2022-05-12T09:18:14Z; mend that row first"
         );
     }
@@ -199,18 +191,13 @@ mod tests {
     fn a_row_that_cannot_be_read_is_set_aside_and_the_others_go_on() {
         let bad = [
             "2022-05-12T10:22:18Z, ,35,20,14,2022-05-12T09:18:14Z",
-            "2022-05-12T10:22:18Z,1,35,-1,14,2022-05-12T09:18:14Z",
-            "2022-05-12T10:22:18Z,1,35,1.5,14,2022-05-12T09:18:14Z",
             "yesterday,1,35,1,14,2022-05-12T09:18:14Z",
+            "2022-05-12T10:22:18Z,1,35,1,14,",
         ];
         let (rows, read) = set_aside([&[HEADER, ROW], &bad[..], &[ROW]].concat().join("\n"));
         assert_eq!(read, 2);
-        let reasons = [
-            "the station code is empty",
-            "`numdocksavailable` is `-1`, not a count",
-            "`numdocksavailable` is `1.5`, not a count",
-            "`fetched_at` is `yesterday`, not a time (RFC 3339)",
-        ];
+        let reasons =
+            ["stationcode is missing", "fetched_at is `\"yesterday\"`, not a time (RFC 3339)", "duedate is missing"];
         for (place, row) in rows.iter().enumerate() {
             assert_eq!(row, &(place as u64 + 3, reasons[place].to_owned(), bad[place].to_owned()));
         }
@@ -234,10 +221,65 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_not_utf_8_is_set_aside() {
-        let (rows, read) =
-            set_aside([HEADER.as_bytes(), b",name\n", ROW.as_bytes(), b",caf\xe9\n", ROW.as_bytes(), b",\n"].concat());
-        assert_eq!((rows[0].0, rows[0].1.as_str(), read), (2, "`name` is `caf\u{fffd}`, not text in UTF-8", 1));
+    fn a_cell_that_cannot_be_read_is_unknown_and_noted_once() {
+        let row =
+            |station: &str, docks: &str| format!("2022-05-12T10:22:18Z,{station},35,{docks},14,2022-05-12T09:18:14Z,");
+        let rows = [format!("{HEADER},name"), row("1", "-1"), row("2", "1.5"), row("3", "7")].join("\n");
+        let (folder, recording) = read([rows.as_bytes(), b"\n", row("4", "7").as_bytes(), b"caf\xe9\n"].concat());
+        let recording = recording.unwrap();
+        let docks: Vec<_> = recording.readings().iter().map(|reading| reading.docks_available).collect();
+        assert_eq!((docks, recording.set_aside()), (vec![None, None, Some(7), Some(7)], [].as_slice()));
+        let notes: Vec<_> = recording.notes().iter().map(ToString::to_string).collect();
+        let file = folder.path().join("a.csv").display().to_string();
+        assert_eq!(
+            notes,
+            [
+                format!(
+                    "{file}: fields that no record has, unknown therefore: is_installed, mechanical, ebike, is_renting, \
+                     is_returning, lat, lon, nom_arrondissement_communes"
+                ),
+                format!(
+                    "{file}: name cannot be read in 1 record and is unknown there; the first: `\"caf\u{fffd}\"`, not a text, at station 4"
+                ),
+                format!(
+                    "{file}: numdocksavailable cannot be read in 2 records and is unknown there; the first: `\"-1\"`, not a count, at station 1"
+                ),
+            ]
+        );
+    }
+
+    const LABELS: &str = "\u{feff}Identifiant station;Nom station;Station en fonctionnement;Capacité de la station;\
+        Nombre bornettes libres;Nombre total vélos disponibles;Vélos mécaniques disponibles;Vélos électriques disponibles;\
+        Borne de paiement disponible;Retour vélib possible;Actualisation de la donnée;Coordonnées géographiques;\
+        Nom communes équipées;Code INSEE communes équipées";
+    const NAMES: &str = "\u{feff}stationcode;name;is_installed;capacity;numdocksavailable;numbikesavailable;mechanical;ebike;\
+        is_renting;is_returning;duedate;coordonnees_geo;nom_arrondissement_communes;code_insee_commune";
+    const EXPORTED: &str = "16107;Benjamin Godard - Victor Hugo;OUI;35;33;2;0;2;OUI;NON;2023-02-26T11:53:57+01:00;48.865983, 2.275725;Paris;";
+
+    #[test]
+    fn an_export_of_the_portal_is_read_with_names_or_with_french_labels() {
+        let later = EXPORTED.replace("16107", "9020").replace("11:53:57", "12:02:02");
+        for header in [LABELS, NAMES] {
+            let (_folder, recording) = read([header, EXPORTED, &later].join("\r\n"));
+            let recording = recording.unwrap();
+            assert_eq!((recording.set_aside(), recording.notes()), ([].as_slice(), [].as_slice()));
+            let [first, second] = recording.readings() else { panic!("{recording:?}") };
+            assert_eq!((first.is_renting, first.is_returning, first.lat), (Some(true), Some(false), Some(48.865983)));
+            assert_eq!((first.capacity, first.docks_available, first.lon), (Some(35), Some(33), Some(2.275725)));
+            assert_eq!(first.last_reported.to_rfc3339(), "2023-02-26T10:53:57+00:00");
+            // Fetched when the newest was reported.
+            assert_eq!((first.fetched_at, second.fetched_at), (second.last_reported, second.last_reported));
+        }
+    }
+
+    #[test]
+    fn a_history_must_say_when_it_was_fetched() {
+        let rows: Vec<_> = (10..13).map(|hour| EXPORTED.replace("T11", &format!("T{hour}"))).collect();
+        assert_eq!(
+            error([&[NAMES.to_owned()], rows.as_slice()].concat().join("\n")),
+            "a.csv: no `fetched_at`, and 3 readings of 1 stations: an export has each once; add the column `fetched_at`: \
+             when each reading was fetched"
+        );
     }
 
     fn any_reading() -> impl Strategy<Value = StationStatus> {
@@ -246,10 +288,12 @@ mod tests {
         let text = || prop::option::of("[^\\x00]{1,12}".prop_map(|text| text.as_str().into()));
         let count = || prop::option::of(any::<u32>());
         let flag = || prop::option::of(any::<bool>());
-        let degrees = || prop::option::of(prop::num::f64::NORMAL | prop::num::f64::ZERO | prop::num::f64::SUBNORMAL);
+        // A name of white space alone is none.
+        let text = move || text().prop_map(|text: Option<Arc<str>>| text.filter(|text| !text.trim().is_empty()));
+        let place = prop::option::of((-90.0..=90.0f64, -180.0..=180.0f64));
         let fixed = (time(), time(), "[0-9a-z_]{1,8}", text(), text());
-        (fixed, (count(), count(), count(), count(), count()), (flag(), flag(), flag()), (degrees(), degrees()))
-            .prop_map(|((fetched_at, last_reported, code, name, commune), counts, flags, (lat, lon))| StationStatus {
+        (fixed, (count(), count(), count(), count(), count()), (flag(), flag(), flag()), place).prop_map(
+            |((fetched_at, last_reported, code, name, commune), counts, flags, place)| StationStatus {
                 fetched_at,
                 station_code: StationCode::new(&code).unwrap(),
                 name,
@@ -262,10 +306,11 @@ mod tests {
                 is_renting: flags.1,
                 is_returning: flags.2,
                 last_reported,
-                lat,
-                lon,
+                lat: place.map(|(lat, _)| lat),
+                lon: place.map(|(_, lon)| lon),
                 commune,
-            })
+            },
+        )
     }
 
     proptest! {
@@ -278,12 +323,14 @@ mod tests {
             let (_folder, recording) = read(writer.into_inner().unwrap());
             let recording = recording.unwrap();
             prop_assert_eq!(recording.set_aside(), []);
-            prop_assert_eq!(recording, Recording { files: vec![_folder.path().join("a.csv")], ..Recording::from_readings(readings) });
+            let readings = Recording::from_readings(readings);
+            prop_assert_eq!(recording.readings(), readings.readings());
         }
 
         #[test]
         fn no_content_makes_it_panic(content in prop::collection::vec(any::<u8>(), 0..200), cut in 0..200usize) {
             let _ = read(&content);
+            let _ = read([LABELS.as_bytes(), b"\n", &content, b"\n", EXPORTED.as_bytes()].concat());
             let _ = read([HEADER.as_bytes(), b"\n", &content, b"\n", ROW.as_bytes()].concat());
             let text = format!("{HEADER}\n{ROW}\n{ROW}\n");
             let _ = read(&text[..cut.min(text.len())]);

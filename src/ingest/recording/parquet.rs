@@ -1,7 +1,6 @@
 //! A recording as Parquet, as polars, pandas and Arrow write it.
 
 use std::fmt::Display;
-use std::fs::File;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,27 +11,34 @@ use polars::prelude::{
     Series, StringChunked, TimeUnit,
 };
 use polars_io::SerReader;
+use polars_io::mmap::MmapBytesReader;
 use polars_io::parquet::read::{ParquetReader, infer_schema};
 
-use super::Recording;
-use super::row::{self, Cell, Column, Kind, Layout, Names, Row};
+use super::{Recording, columns};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::SetAside;
+use crate::ingest::drift::Drift;
+use crate::ingest::record::{Cell, Field, Record, Slot, Texts};
 
 /// Adds the rows of a Parquet file to the recording.
-pub(super) fn read(path: &Path, file: File, names: &mut Names, into: &mut Recording) -> Result<()> {
+pub(super) fn read(
+    path: &Path,
+    file: impl MmapBytesReader,
+    drift: &mut Drift,
+    texts: &mut Texts,
+    into: &mut Recording,
+) -> Result<()> {
     // Polars asserts some of what a file says of itself; a damaged one must end in an error here, not in a panic.
-    let decoded = panic::catch_unwind(AssertUnwindSafe(|| decode(path, file)));
-    let (layout, frame) = decoded.unwrap_or_else(|_| Err(damaged(path, "its pages contradict each other")))?;
-    let rows = frame.height();
-    let table = Table::new(path, &layout, &frame)?;
-    into.readings.reserve(rows);
-    for place in 0..rows {
-        let row = ParquetRow { table: &table, place };
-        match row::reading(&row, names) {
+    let decoded = panic::catch_unwind(AssertUnwindSafe(|| decode(path, file, drift)));
+    let table = decoded.unwrap_or_else(|_| Err(damaged(path, "its pages contradict each other")))?;
+    into.readings.reserve(table.rows);
+    for place in 0..table.rows {
+        let record = table.record(place);
+        match record.reading(None, texts, drift) {
             Ok(reading) => into.readings.push(reading),
             Err(reason) => {
-                into.set_aside.push(SetAside { place: Place::line(path, place as u64 + 1), reason, raw: row.raw() });
+                let raw = raw(&record);
+                into.set_aside.push(SetAside { place: Place::line(path, place as u64 + 1), reason, raw });
             }
         }
     }
@@ -40,11 +46,11 @@ pub(super) fn read(path: &Path, file: File, names: &mut Names, into: &mut Record
 }
 
 /// Finds the columns, refuses a type that cannot be read, and decodes those that are there. A column of nulls only is
-/// left out of both.
+/// left out.
 ///
 /// The cells are read by Parquet's own types, not by those that the writing library noted besides: so the categories of
 /// pandas and polars are the texts that they stand for. Only the note tells that a column is of nulls only.
-fn decode(path: &Path, file: File) -> Result<(Layout, DataFrame)> {
+fn decode(path: &Path, file: impl MmapBytesReader, drift: &mut Drift) -> Result<Table> {
     let fail = |error: PolarsError| damaged(path, error);
     let mut reader = ParquetReader::new(file);
     let mut metadata = reader.get_metadata().map_err(fail)?.as_ref().clone();
@@ -53,19 +59,22 @@ fn decode(path: &Path, file: File) -> Result<(Layout, DataFrame)> {
     reader.set_metadata(Arc::new(metadata));
     let schema = reader.schema().map_err(fail)?;
     let present: Vec<_> = schema.iter_names().map(|name| name.as_str()).collect();
-    let mut layout = row::layout(path, &present)?;
     let mut wanted = Vec::new();
-    for column in Column::ALL {
-        let Some(field) = schema.get(column.name()) else { continue };
-        if noted.get(column.name()).is_some_and(|noted| *noted.dtype() == ArrowDataType::Null) {
-            layout[column as usize] = None;
+    let mut nulls = Vec::new();
+    for (&name, slot) in present.iter().zip(columns(path, &present, drift)?) {
+        let Some(field) = schema.get(name).filter(|_| matches!(slot, Slot::Field(_) | Slot::Position)) else {
+            continue;
+        };
+        if noted.get(name).is_some_and(|noted| *noted.dtype() == ArrowDataType::Null) {
+            nulls.push(slot);
         } else {
-            check(column, field.dtype()).map_err(|error| error.at(Place::file(path)))?;
-            wanted.push(column.name().to_owned());
+            check(slot, name, field.dtype()).map_err(|error| error.at(Place::file(path)))?;
+            wanted.push((name.to_owned(), slot));
         }
     }
-    let frame = reader.with_columns(Some(wanted)).set_rechunk(true).finish().map_err(fail)?;
-    Ok((layout, frame))
+    let names = wanted.iter().map(|(name, _)| name.clone()).collect();
+    let frame = reader.with_columns(Some(names)).set_rechunk(true).finish().map_err(fail)?;
+    Table::new(path, &wanted, nulls, &frame)
 }
 
 fn damaged(path: &Path, why: impl Display) -> Error {
@@ -75,31 +84,38 @@ fn damaged(path: &Path, why: impl Display) -> Error {
 }
 
 /// Whether a column of this type can be read.
-fn check(column: Column, dtype: &ArrowDataType) -> Result<()> {
+fn check(slot: Slot, name: &str, dtype: &ArrowDataType) -> Result<()> {
     use ArrowDataType as D;
     let integer = matches!(dtype, D::Int8 | D::Int16 | D::Int32 | D::Int64 | D::UInt32 | D::UInt64);
     let number = integer || matches!(dtype, D::Float32 | D::Float64);
     let text = matches!(dtype, D::Utf8 | D::LargeUtf8 | D::Utf8View);
-    let (right, wanted) = match column.kind() {
-        Kind::Time => (text || matches!(dtype, D::Timestamp(..)), "a timestamp, or text in RFC 3339"),
-        Kind::Text if column == Column::StationCode => (text || integer, "text"),
-        Kind::Text => (text, "text"),
-        Kind::Count => (number, "an integer of 32 or 64 bits"),
-        Kind::Flag => (text || matches!(dtype, D::Boolean), "a boolean"),
-        Kind::Degrees => (number, "a number"),
+    let (right, wanted) = match slot {
+        Slot::Field(Field::FetchedAt | Field::LastReported) => {
+            (text || matches!(dtype, D::Timestamp(..)), "a timestamp, or text in RFC 3339")
+        }
+        Slot::Field(Field::StationCode) => (text || integer, "text"),
+        Slot::Field(Field::Name | Field::Commune) | Slot::Position => (text, "text"),
+        Slot::Field(Field::IsInstalled | Field::IsRenting | Field::IsReturning) => {
+            (text || integer || matches!(dtype, D::Boolean), "a boolean")
+        }
+        Slot::Field(Field::Lat | Field::Lon) => (number || text, "a number"),
+        _ => (number || text, "an integer of 32 or 64 bits"),
     };
     if right {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Data, format!("column `{}` is of type {dtype:?}", column.name()))
+    Err(Error::new(ErrorKind::Data, format!("column `{name}` is of type {dtype:?}"))
         .way_out(format!("write it as {wanted}")))
 }
 
 /// The columns of a file, each in one of the few types that a cell is read from.
-struct Table([Values; Column::ALL.len()]);
+struct Table {
+    rows: usize,
+    columns: Vec<(Slot, Values)>,
+}
 
 enum Values {
-    Unknown,
+    Nulls,
     Ticks(Int64Chunked, TimeUnit),
     Text(StringChunked),
     Integer(Int64Chunked),
@@ -108,95 +124,66 @@ enum Values {
 }
 
 impl Table {
-    fn new(path: &Path, layout: &Layout, frame: &DataFrame) -> Result<Self> {
-        let mut table = Self([const { Values::Unknown }; Column::ALL.len()]);
-        for column in Column::ALL.into_iter().filter(|&column| layout[column as usize].is_some()) {
-            let values =
-                frame.column(column.name()).and_then(|found| Values::new(column, found.as_materialized_series()));
-            table.0[column as usize] = values.map_err(|error| {
-                Error::new(ErrorKind::Data, format!("column `{}`: {error}", column.name())).at(Place::file(path))
+    fn new(path: &Path, wanted: &[(String, Slot)], nulls: Vec<Slot>, frame: &DataFrame) -> Result<Self> {
+        let mut columns: Vec<_> = nulls.into_iter().map(|slot| (slot, Values::Nulls)).collect();
+        for (name, slot) in wanted {
+            let values = frame.column(name).and_then(|found| Values::new(found.as_materialized_series()));
+            let values = values.map_err(|error| {
+                Error::new(ErrorKind::Data, format!("column `{name}`: {error}")).at(Place::file(path))
             })?;
+            columns.push((*slot, values));
         }
-        Ok(table)
+        Ok(Self { rows: frame.height(), columns })
+    }
+
+    fn record(&self, row: usize) -> Record<'_> {
+        let mut record = Record::default();
+        for (slot, values) in &self.columns {
+            match (slot, values.get(row)) {
+                (Slot::Field(field), cell) => record.set(*field, cell),
+                (Slot::Position, Cell::Text(text)) => record.set_position(text),
+                _ => {}
+            }
+        }
+        record
     }
 }
 
 impl Values {
-    fn new(column: Column, series: &Series) -> PolarsResult<Self> {
-        Ok(match (column.kind(), series.dtype()) {
-            (Kind::Time, DataType::Datetime(unit, _)) => Self::Ticks(series.datetime()?.physical().clone(), *unit),
-            (Kind::Text, _) | (_, DataType::String) => Self::Text(series.cast(&DataType::String)?.str()?.clone()),
-            (Kind::Count, DataType::Float32 | DataType::Float64) | (Kind::Degrees, _) => {
-                Self::Number(series.cast(&DataType::Float64)?.f64()?.clone())
-            }
-            (Kind::Flag, _) => Self::Flag(series.bool()?.clone()),
+    fn new(series: &Series) -> PolarsResult<Self> {
+        Ok(match series.dtype() {
+            DataType::Datetime(unit, _) => Self::Ticks(series.datetime()?.physical().clone(), *unit),
+            DataType::String => Self::Text(series.str()?.clone()),
+            DataType::Boolean => Self::Flag(series.bool()?.clone()),
+            DataType::Float32 | DataType::Float64 => Self::Number(series.cast(&DataType::Float64)?.f64()?.clone()),
+            DataType::Null => Self::Nulls,
             _ => Self::Integer(series.strict_cast(&DataType::Int64)?.i64()?.clone()),
         })
     }
-}
 
-struct ParquetRow<'a> {
-    table: &'a Table,
-    place: usize,
-}
-
-impl ParquetRow<'_> {
-    /// The row as text, for a row that cannot be read: its known cells as `name=value`.
-    fn raw(&self) -> String {
-        let cells = Column::ALL.into_iter().filter_map(|column| {
-            let value = match &self.table.0[column as usize] {
-                Values::Unknown => None,
-                Values::Ticks(ticks, unit) => ticks.get(self.place).map(|tick| match time(tick, *unit) {
-                    Some(time) => time.to_rfc3339(),
-                    None => tick.to_string(),
-                }),
-                Values::Text(texts) => texts.get(self.place).map(str::to_owned),
-                Values::Integer(integers) => integers.get(self.place).map(|value| value.to_string()),
-                Values::Number(numbers) => numbers.get(self.place).map(|value| value.to_string()),
-                Values::Flag(flags) => flags.get(self.place).map(|value| value.to_string()),
-            };
-            value.map(|value| format!("{}={value}", column.name()))
-        });
-        cells.collect::<Vec<_>>().join(", ")
-    }
-
-    fn known<T, V: Display + Copy>(column: Column, value: Option<V>, read: impl FnOnce(V) -> Option<T>) -> Cell<T> {
-        value.map(|value| read(value).ok_or_else(|| row::unreadable(column, value))).transpose()
+    fn get(&self, row: usize) -> Cell<'_> {
+        let cell = match self {
+            Self::Nulls => None,
+            Self::Ticks(ticks, unit) => {
+                ticks.get(row).map(|tick| time(tick, *unit).map_or(Cell::Int(tick), Cell::Time))
+            }
+            Self::Text(texts) => texts.get(row).map(Cell::text_of),
+            Self::Integer(integers) => integers.get(row).map(Cell::Int),
+            Self::Number(numbers) => numbers.get(row).map(Cell::Float),
+            Self::Flag(flags) => flags.get(row).map(Cell::Flag),
+        };
+        cell.unwrap_or_default()
     }
 }
 
-impl Row for ParquetRow<'_> {
-    fn time(&self, column: Column) -> Cell<DateTime<Utc>> {
-        match &self.table.0[column as usize] {
-            Values::Ticks(ticks, unit) => Self::known(column, ticks.get(self.place), |tick| time(tick, *unit)),
-            _ => Self::known(column, self.text(column)?, |text| row::parse_time(text.trim())),
-        }
-    }
-
-    fn text(&self, column: Column) -> Cell<&str> {
-        let Values::Text(texts) = &self.table.0[column as usize] else { return Ok(None) };
-        Ok(texts.get(self.place).filter(|text| !text.is_empty()))
-    }
-
-    fn count(&self, column: Column) -> Cell<u32> {
-        match &self.table.0[column as usize] {
-            Values::Integer(values) => Self::known(column, values.get(self.place), |value| value.try_into().ok()),
-            Values::Number(values) => Ok(Self::known(column, values.get(self.place), row::whole)?.flatten()),
-            _ => Ok(None),
-        }
-    }
-
-    fn flag(&self, column: Column) -> Cell<bool> {
-        match &self.table.0[column as usize] {
-            Values::Flag(flags) => Ok(flags.get(self.place)),
-            _ => Self::known(column, self.text(column)?, |text| row::parse_flag(text.trim())),
-        }
-    }
-
-    fn degrees(&self, column: Column) -> Cell<f64> {
-        let Values::Number(values) = &self.table.0[column as usize] else { return Ok(None) };
-        Ok(Self::known(column, values.get(self.place), row::finite)?.flatten())
-    }
+/// A row as text, for one that cannot be read: its known cells as `name=value`.
+fn raw(record: &Record<'_>) -> String {
+    let known = Field::ALL.into_iter().filter(|&field| !record.get(field).is_unknown());
+    let cell = |field| match record.get(field) {
+        Cell::Text(text) => text.to_string(),
+        other => other.to_string(),
+    };
+    known.map(|field| format!("{}={}", field.name(), cell(field))).collect::<Vec<_>>().join(", ")
 }
 
 /// The time that is so many ticks after 1970.
@@ -211,10 +198,11 @@ fn time(ticks: i64, unit: TimeUnit) -> Option<DateTime<Utc>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::record::Field as Column;
     use crate::station::{StationCode, StationStatus};
     use polars::prelude::{Column as Series, IntoColumn, NamedFrom, TimeZone};
     use polars_io::parquet::write::ParquetWriter;
-    use std::fs;
+    use std::fs::{self, File};
     use tempfile::TempDir;
 
     const FETCHED: &str = "2022-05-12T10:22:18Z";
@@ -308,6 +296,7 @@ mod tests {
             let counts = series(Column::Capacity, [Some(20i64), None]).cast(&dtype).unwrap();
             assert_eq!(read(with([counts])).unwrap().readings(), expected(), "{dtype}");
         }
+        assert_eq!(read(with([series(Column::Capacity, [Some("20"), None])])).unwrap().readings(), expected());
         assert_eq!(read(with([series(Column::Capacity, [20.0, f64::NAN])])).unwrap().readings(), expected());
     }
 
@@ -317,7 +306,9 @@ mod tests {
             series(Column::IsReturning, [Some("OUI"), None]),
             series(Column::IsRenting, [None, Some(false)]),
             series(Column::Commune, [Some("Paris"), Some("")]),
-            series(Column::Lat, [Some(48.5f32), None]),
+            series(Column::Lat, [Some(48.5f32), Some(48.5)]),
+            // Half a position is none.
+            series(Column::Lon, [Some("2.5"), None]),
             polars::prelude::Series::new_null("name".into(), 2).into_column(),
         ]));
         let recording = recording.unwrap();
@@ -336,20 +327,24 @@ mod tests {
         assert_eq!(recording.readings().len(), 1);
         let [row] = recording.set_aside() else { panic!("{recording:?}") };
         assert!(row.place.to_string().ends_with("a.parquet:1"));
-        assert_eq!(row.reason, "no `stationcode`");
+        assert_eq!(row.reason, "stationcode is missing");
         assert!(row.raw.starts_with("fetched_at=2022-05-12T10:22:18Z, capacity=20"), "{}", row.raw);
 
         let recording = read(with([series(Column::Capacity, [20i64, -1])])).unwrap();
-        assert_eq!(recording.set_aside()[0].reason, "`capacity` is `-1`, not a count");
-        assert_eq!(recording.readings(), &expected()[..1]);
+        assert_eq!((recording.readings(), recording.set_aside()), (expected().as_slice(), [].as_slice()));
+        let noted = recording.notes().last().unwrap().to_string();
+        assert!(
+            noted.contains("capacity cannot be read in 1 record") && noted.contains("`-1`, not a count"),
+            "{noted}"
+        );
     }
 
     #[test]
     fn a_column_of_the_wrong_type_or_missing_is_an_error_that_names_it() {
-        let (folder, path) = write(with([series(Column::Capacity, ["20", "30"])]));
+        let (folder, path) = write(with([series(Column::Capacity, [true, false])]));
         assert_eq!(
             error(&folder, &path),
-            "a.parquet: column `capacity` is of type Utf8View; write it as an integer of 32 or 64 bits"
+            "a.parquet: column `capacity` is of type Boolean; write it as an integer of 32 or 64 bits"
         );
         let (folder, path) = write(with([]).drop("duedate").unwrap());
         assert_eq!(
