@@ -7,6 +7,7 @@
     reason = "each example uses its own part of this and talks to its user"
 )]
 
+pub mod gaps;
 pub mod picture;
 
 use std::fmt::Display;
