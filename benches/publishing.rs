@@ -65,7 +65,8 @@ fn main() {
     let count = readings.len();
     println!("{count} readings of {} exports, the median of {rounds} rounds", exports.len());
 
-    let plain = show("serde_json into the plain struct", count, None, &mut times(rounds, || timed(|| plainly(&exports))));
+    let plain =
+        show("serde_json into the plain struct", count, None, &mut times(rounds, || timed(|| plainly(&exports))));
     let decode = || exports.iter().map(|export| black_box(decoded(export)).len()).sum::<usize>();
     show("decoding", count, Some(plain), &mut times(rounds, || timed(decode)));
     let file = show("the messages to a file", count, None, &mut times(rounds, || timed(|| to_a_file(&messages))));

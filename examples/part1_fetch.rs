@@ -283,7 +283,9 @@ fn publish_to(
     }
     let (clock, gaps): (Box<dyn Clock>, _) = match source.next_due() {
         Some(start) => (Box::new(VirtualClock::new(start)), None),
-        None => (Box::new(SystemClock), Some(GapLedger::open(options.ledger(), settings.every, memory.last_arrival())?)),
+        None => {
+            (Box::new(SystemClock), Some(GapLedger::open(options.ledger(), settings.every, memory.last_arrival())?))
+        }
     };
     let dead_letters = DeadLetters::open(broker, name)?;
     let mut publisher = Publisher::new(broker.handle(), name)?.after(&memory).with_dead_letters(dead_letters);

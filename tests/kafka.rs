@@ -16,8 +16,8 @@ use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 use velib::error::Place;
 use velib::ingest::{Clock, Dedupe, SetAside, Snapshot, Source, VirtualClock};
 use velib::kafka::{
-    Batch, Broker, Consumer, DeadLetters, Memory, PublishEvent, PublishSettings, Publisher, Retention, Sink as _,
-    TopicMemory, TopicSettings, dead_letter_topic, ensure_topic, publish, reprocess,
+    Batch, Broker, Consumer, DeadLetters, Memory, PublishSettings, Publisher, Retention, Sink as _, TopicMemory,
+    TopicSettings, dead_letter_topic, ensure_topic, publish, reprocess,
 };
 use velib::{ErrorKind, Result, StationCode, StationStatus};
 
@@ -301,8 +301,7 @@ fn what_cannot_be_read_is_written_once_and_published_once_when_it_can_be_read() 
     let run = || {
         let mut memory = TopicMemory::recent(broker.handle(), &name).unwrap();
         let letters = DeadLetters::open(&broker, &name).unwrap();
-        let mut publisher =
-            Publisher::new(broker.handle(), &name).unwrap().after(&memory).with_dead_letters(letters);
+        let mut publisher = Publisher::new(broker.handle(), &name).unwrap().after(&memory).with_dead_letters(letters);
         let raw = r#"{"stationcode": "16107", "duedate": "2022-05-12T09:18:14+00:00", "numdocksavailable": 7}"#;
         let (mut source, settings) = (Spoilt { made: 0, raw: raw.into() }, PublishSettings::default());
         publish(&mut source, &mut publisher, &mut memory, &clock as &dyn Clock, &settings, &mut |_| ()).unwrap()
@@ -323,7 +322,8 @@ fn what_cannot_be_read_is_written_once_and_published_once_when_it_can_be_read() 
     let mut consumer = Consumer::new(broker.handle(), &name, &name).unwrap();
     let all = read_to_end(&mut consumer, 1_000, &mut acknowledge);
     assert_eq!((all.len(), all.iter().filter(|one| one.docks_available == Some(7)).count()), (7, 1));
-    let mut letters = Consumer::new(broker.handle(), &dead_letter_topic(&name), &name).unwrap();
+    let letters = dead_letter_topic(&name);
+    let mut letters = Consumer::new(broker.handle(), &letters, &letters).unwrap();
     assert_eq!(letters.next_batch(10, MINUTE).unwrap().set_aside.len(), 2, "they stay in their topic");
 }
 

@@ -6,7 +6,6 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::ControlFlow::Continue;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rdkafka::Message as _;
@@ -19,7 +18,7 @@ use super::message::decode;
 use super::producer::Sink;
 use super::seen::{Memory, Topic};
 use super::topic::{TopicSettings, ensure_topic};
-use crate::error::{Error, ErrorKind, Place, Result};
+use crate::error::{Place, Result};
 use crate::ingest::{SetAside, decode_records};
 use crate::station::StationStatus;
 

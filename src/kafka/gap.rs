@@ -237,7 +237,9 @@ impl GapLedger {
         let written = self.file.write_all(&self.unsaved).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             let _ = self.file.set_len(self.length);
-            return Err(Error::io(&self.path, &error).way_out("make room there: the gap is kept, and written when it can be"));
+            return Err(
+                Error::io(&self.path, &error).way_out("make room there: the gap is kept, and written when it can be")
+            );
         }
         self.length += self.unsaved.len() as u64;
         self.unsaved.clear();

@@ -214,9 +214,8 @@ impl Memory for TopicMemory {
     fn published(&mut self, readings: &[StationStatus]) -> Result<Vec<bool>> {
         let recall = |reading: &StationStatus| self.seen.recall(&reading.station_code, reading.last_reported);
         let unsure = readings.iter().filter(|reading| recall(reading).is_none());
-        let wanted: Vec<Key> = unsure
-            .map(|reading| (reading.station_code.clone(), reading.last_reported.timestamp_millis()))
-            .collect();
+        let wanted: Vec<Key> =
+            unsure.map(|reading| (reading.station_code.clone(), reading.last_reported.timestamp_millis())).collect();
         let found = match &self.topic {
             Some(topic) if !wanted.is_empty() => self.look_up(topic, &wanted)?,
             _ => HashSet::new(),

@@ -72,11 +72,17 @@ fn a_topic_of_days_is_remembered_from_its_last_day_and_looked_up_before_that() {
     Publisher::new(broker.handle(), &name).unwrap().publish(&sent).unwrap();
 
     let mut memory = TopicMemory::open(broker.handle(), &name, Some(1_000)).unwrap();
-    let window = sent.iter().filter(|one| one.last_reported > of("", 4 * day - 10).last_reported).count();
-    let in_a_day = 20 * 24 * 6 + 20;
-    assert!((in_a_day - 40..=window + 40).contains(&memory.len()), "{} of {}", memory.len(), sent.len());
+    // 20 stations every ten minutes, the two that came late, and the first of the window's offsets more or less.
+    assert!((2_850..2_950).contains(&memory.len()), "{} of {}", memory.len(), sent.len());
     assert_eq!(memory.last_arrival(), Some(of("", 5 * day - 10).fetched_at));
-    let unknown = [of("new", -200_000), of("new", 3 * day), of("gone", 2 * day), of("5", 5), of("5", 5 * day), of("5", 4 * day + 5)];
+    let unknown = [
+        of("new", -200_000),
+        of("new", 3 * day),
+        of("gone", 2 * day),
+        of("5", 5),
+        of("5", 5 * day),
+        of("5", 4 * day + 5),
+    ];
     let asked: Vec<_> = sent.iter().step_by(97).chain([&sent[0]]).chain(&unknown).cloned().collect();
     let told = memory.published(&asked).unwrap();
     assert!(told[..asked.len() - unknown.len()].iter().all(|&told| told), "something of the topic is taken for new");
@@ -88,8 +94,8 @@ fn a_topic_of_days_is_remembered_from_its_last_day_and_looked_up_before_that() {
 #[test]
 fn a_clock_that_runs_ahead_costs_time_and_no_reading() {
     let Some((broker, name)) = real_topic() else { return };
-    let ahead = of("ahead", 10_000_000);
-    let sent: Vec<_> = [ahead.clone()].into_iter().chain((0..3_000).map(|minutes| of("5", minutes))).collect();
+    let sent: Vec<_> =
+        [of("ahead", 10_000_000)].into_iter().chain((0..3_000).map(|minutes| of("5", minutes))).collect();
     Publisher::new(broker.handle(), &name).unwrap().publish(&sent).unwrap();
     let mut memory = TopicMemory::open(broker.handle(), &name, Some(100)).unwrap();
     assert_eq!(memory.published(&sent), Ok(vec![true; 3_001]));
