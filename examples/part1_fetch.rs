@@ -21,12 +21,13 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use clap::Parser;
+use common::telling::Teller;
 use common::{KafkaOptions, Opened, Progress, SourceOptions};
 use serde_json::json;
 use velib::ingest::{Clock, SetAsideFile, Snapshot, Source, SystemClock, VirtualClock};
 use velib::kafka::{
     Broker, Consumer, DeadLetters, GapLedger, PollReport, PublishEvent, PublishSettings, PublishTotals, Publisher,
-    TopicMemory, TopicReport, TopicSettings, dead_letter_topic, ensure_topic, reprocess,
+    TopicMemory, TopicSettings, dead_letter_topic, ensure_topic, reprocess,
 };
 use velib::{Error, ErrorKind, Place, Result, StationCode, StationStatus};
 
@@ -289,117 +290,11 @@ fn publish_to(
     };
     let dead_letters = DeadLetters::open(broker, name)?;
     let mut publisher = Publisher::new(broker.handle(), name)?.after(&memory).with_dead_letters(dead_letters);
-    let mut teller = Teller {
-        topic,
-        gaps,
-        is_counted: options.polls.is_some(),
-        polls: Vec::new(),
-        is_warned: false,
-        failure: None,
-        untold: 0,
-        ledger_error: None,
-        progress: Progress::new(),
-    };
+    let mut teller = Teller::new(topic, gaps, options.polls.is_some());
     let totals = velib::kafka::publish(&mut *source, &mut publisher, &mut memory, &*clock, &settings, &mut |event| {
         teller.tell(&event);
     })?;
-    match teller.ledger_error {
-        Some(error) => Err(error),
-        None => Ok((totals, teller.polls)),
-    }
-}
-
-/// Tells what happens, each trouble once.
-struct Teller {
-    topic: TopicReport,
-    /// Of a live feed.
-    gaps: Option<GapLedger>,
-    is_counted: bool,
-    polls: Vec<PollReport>,
-    is_warned: bool,
-    /// Why the last poll failed, and how many polls have failed for that reason without a word.
-    failure: Option<String>,
-    untold: u64,
-    ledger_error: Option<Error>,
-    progress: Progress,
-}
-
-impl Teller {
-    fn tell(&mut self, event: &PublishEvent<'_>) {
-        match event {
-            PublishEvent::Poll(poll) => self.poll(poll),
-            PublishEvent::Failed { error, .. } => {
-                let reason = error.to_string();
-                if self.failure.as_ref() == Some(&reason) {
-                    self.untold += 1;
-                } else {
-                    eprintln!("poll failed: {reason}");
-                    self.failure = Some(reason);
-                }
-            }
-            PublishEvent::BrokerAway { waiting } => eprintln!("the broker is away: {waiting} messages wait for it"),
-            PublishEvent::BrokerBack { away } => {
-                eprintln!("the broker is back after {}", common::in_words(Duration::from_secs(away.as_secs())));
-            }
-            PublishEvent::Foreign { messages } => {
-                eprintln!("warning: another process publishes to this topic ({messages} messages): end one of the two");
-            }
-            _ => {}
-        }
-        let Some(gaps) = &mut self.gaps else { return };
-        match (gaps.note(event), &self.ledger_error) {
-            (Err(error), None) => {
-                eprintln!("warning: {error}");
-                self.ledger_error = Some(error);
-            }
-            (Err(_), Some(_)) => {}
-            (Ok(()), _) => self.ledger_error = None,
-        }
-    }
-
-    fn poll(&mut self, poll: &PollReport) {
-        let warning = poll.oldest.filter(|_| !self.is_warned);
-        if let Some(warning) = warning.and_then(|oldest| self.topic.warning(oldest, SystemClock.now())) {
-            eprintln!("warning: {warning}");
-            self.is_warned = true;
-        }
-        if self.is_counted {
-            self.polls.push(poll.clone());
-        }
-        if self.gaps.is_none() {
-            return self.progress.show(|| format!("{}: {}", poll.fetched_at, in_a_line(poll)));
-        }
-        if self.failure.take().is_some() && self.untold > 0 {
-            eprintln!("the feed is back after {} more polls that failed", std::mem::take(&mut self.untold));
-        }
-        eprintln!("{}: {}{}", poll.fetched_at.format("%Y-%m-%d %H:%M:%S"), in_a_line(poll), of_the_feed(poll));
-        if poll.dead_letters > 0 {
-            common::report_set_aside(&poll.set_aside);
-        }
-    }
-}
-
-fn in_a_line(poll: &PollReport) -> String {
-    let counted = poll.counted.map_or_else(|| "an unknown number".to_owned(), |counted| counted.to_string());
-    format!(
-        "{counted} stations counted, {} arrived, {} readings new, {} repeated, {} set aside",
-        poll.distinct,
-        poll.new,
-        poll.repeated,
-        poll.set_aside.len()
-    )
-}
-
-/// What a poll says of the feed itself.
-fn of_the_feed(poll: &PollReport) -> String {
-    let Some(lag) = poll.lag else { return String::new() };
-    format!(
-        "; lag {} (worst {}), {} silent, {} missing",
-        common::seconds(lag.median.num_seconds()),
-        common::seconds(lag.worst.num_seconds()),
-        poll.silent.len(),
-        poll.missing.len()
-    )
+    teller.end().map(|polls| (totals, polls))
 }
 
 fn show_gaps(options: &Options) -> Result<()> {

@@ -9,6 +9,7 @@
 
 pub mod gaps;
 pub mod picture;
+pub mod telling;
 
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
