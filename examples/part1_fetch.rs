@@ -5,19 +5,27 @@
 //! cargo run --example part1_fetch -- --station 16107                     one station as a map
 //! cargo run --example part1_fetch -- --source simulate                   without network
 //! cargo run --example part1_fetch -- --publish --brokers 127.0.0.1:9092  every minute, until stopped
+//! cargo run --example part1_fetch -- --show-gaps                         when the feed was not complete, and why
+//! cargo run --example part1_fetch -- --reprocess --brokers ...           what could not be read, tried again
 //! ```
+//!
+//! With `--polls N` it exits 0 only if each of the N polls was complete and Kafka has acknowledged all that was new in it.
 
 mod common;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use clap::Parser;
+use common::telling::Teller;
 use common::{KafkaOptions, MetricsOptions, Opened, Progress, SourceOptions, log};
 use serde_json::json;
 use velib::ingest::{Clock, SetAsideFile, Snapshot, Source, SystemClock, VirtualClock};
 use velib::kafka::{
-    Consumer, PollReport, PublishMetrics, PublishSettings, Publisher, TopicSettings, ensure_topic, seen_in_topic,
+    Broker, Consumer, DeadLetters, GapLedger, PollReport, PublishEvent, PublishMetrics, PublishSettings, PublishTotals,
+    Publisher, TopicMemory, TopicSettings, dead_letter_topic, ensure_topic, reprocess,
 };
 use velib::{Error, ErrorKind, Place, Result, StationCode, StationStatus};
 
@@ -40,11 +48,24 @@ struct Options {
     /// How often to poll the live feed; a recording and a simulation are polled as fast as they go
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = common::duration, requires = "publish")]
     every: Duration,
-    /// Stop after so many polls [default: the end of a recording, never for the live feed]
+    /// Stop after so many polls, and fail unless all were complete and acknowledged [default: the end of a recording, never for
+    /// the live feed]
     #[arg(long, value_name = "N", requires = "publish")]
     polls: Option<u64>,
     #[command(flatten)]
     metrics: MetricsOptions,
+    /// How long to wait for a broker that goes away [default: 5m with --polls or a recording, without end for the live feed]
+    #[arg(long, value_name = "DURATION", value_parser = common::duration, requires = "publish")]
+    patience: Option<Duration>,
+    /// The ledger of the gaps of the live feed, JSON lines [default: TOPIC.gaps.jsonl]
+    #[arg(long, value_name = "FILE")]
+    gaps: Option<PathBuf>,
+    /// Show the ledger of the gaps
+    #[arg(long, conflicts_with_all = ["station", "publish", "reprocess"])]
+    show_gaps: bool,
+    /// Try what could not be read again, and publish what can be read now
+    #[arg(long, conflicts_with_all = ["station", "publish", "rows"], requires = "brokers")]
+    reprocess: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -52,6 +73,12 @@ struct Options {
 
 fn main() -> ExitCode {
     common::run(|options: Options| {
+        if options.show_gaps {
+            return show_gaps(&options);
+        }
+        if options.reprocess {
+            return try_again(&options);
+        }
         let opened = options.source.open("live")?;
         let done = if options.publish { publish(&options, opened) } else { show(&options, opened) };
         done.map_err(|error| match error.kind() {
@@ -144,95 +171,174 @@ fn show_rows(json: bool, snapshot: &Snapshot) -> Result<()> {
 }
 
 fn publish(options: &Options, opened: Opened) -> Result<()> {
-    let mut source = opened.into_source();
+    let source = opened.into_source();
     options.metrics.refuse_without_brokers(&options.kafka)?;
     log::start();
     let stop = common::stop_by_signal()?;
-    let settings = PublishSettings { every: options.every, polls: options.polls, stop, ..PublishSettings::default() };
-    let (metrics, _server) = options.metrics.open()?;
-    let measured = PublishMetrics::new(&metrics);
     let broker = options.kafka.open()?;
     common::headline(options.json, format_args!("Source: {}", source.describe()))?;
     common::headline(options.json, format_args!("Kafka:  {}", broker.describe()))?;
-    let topic = TopicSettings::named(&options.kafka.topic);
+    let is_endless = source.next_due().is_none() && options.polls.is_none();
+    let defaults = PublishSettings::default();
+    let patience = options.patience.or(defaults.patience.filter(|_| !is_endless));
+    let settings = PublishSettings { every: options.every, polls: options.polls, patience, stop, ..defaults };
     let mut aside = SetAsideFile::new(format!("{}.set-aside.jsonl", options.kafka.topic));
-    let mut told = Ok(());
-    let totals = if broker.is_embedded() {
-        // Nobody else can read from this broker, so the round trip is made here: what comes back is counted.
-        let PublishSettings { gather, .. } = PublishSettings::suiting(&*source);
-        let feeder = broker.feed_with(&topic, source, PublishSettings { gather, ..settings })?;
-        let mut consumer = Consumer::new(broker.handle(), &topic.name, "part1-fetch")?;
-        let mut progress = Progress::new();
-        let mut read = 0;
-        consumer.each_batch(5_000, true, |batch| {
-            read += batch.readings.len();
-            progress.show(|| format!("{read} readings read back"));
-            Ok(())
-        })?;
-        drop(progress);
-        let totals = feeder.join()?;
-        common::headline(options.json, format_args!("{read} readings read back from the topic"))?;
-        totals
-    } else {
-        let report = ensure_topic(&broker, &topic)?;
-        report.cautions.iter().for_each(log::warn);
-        let start = source.next_due();
-        let mut warned = false;
-        let mut dedupe = seen_in_topic(broker.handle(), &topic.name)?;
-        if !dedupe.is_empty() {
-            log::note(format_args!("{} readings are in the topic already", dedupe.len()));
-        }
-        let clock: Box<dyn Clock> = match start {
-            Some(start) => Box::new(VirtualClock::new(start)),
-            None => Box::new(SystemClock),
-        };
-        let mut publisher = Publisher::new(broker.handle(), &topic.name)?;
-        let mut progress = Progress::new();
-        log::begins("part1_fetch");
-        velib::kafka::publish(&mut *source, &mut publisher, &mut dedupe, &*clock, &settings, &mut |poll| {
-            measured.note(poll);
-            let oldest = poll.ok().and_then(|poll| poll.oldest).filter(|_| !warned);
-            if let Some(warning) = oldest.and_then(|oldest| report.warning(oldest, SystemClock.now())) {
-                log::warn(warning);
-                warned = true;
-            }
-            match poll {
-                Ok(poll) if start.is_some() => progress.show(|| format!("{}: {}", poll.fetched_at, in_a_line(poll))),
-                Ok(poll) => {
-                    log::note(format_args!("{}: {}", poll.fetched_at.format("%Y-%m-%d %H:%M:%S"), in_a_line(poll)));
-                    common::report_set_aside(&poll.set_aside);
-                    if let Err(error) = aside.keep(&poll.set_aside) {
-                        told = Err(error);
-                    }
-                }
-                Err(error) => log::error(format_args!("poll failed: {error}")),
-            }
-        })?
+    let (totals, polls) = match broker.is_embedded() {
+        true => publish_inside(options, &broker, source, settings, &mut aside)?,
+        false => publish_to(options, &broker, source, settings)?,
     };
-    told?;
     if options.json {
-        return common::print_json(&totals);
+        let mut object = json!(totals);
+        object["each"] = json!(polls);
+        common::print_json(&object)?;
+    } else {
+        let kept = match (aside.kept(), totals.dead_letters) {
+            (0, 0) => String::new(),
+            (0, letters) => format!(", {letters} different ones in {}", dead_letter_topic(&options.kafka.topic)),
+            _ => format!(" in {}", aside.path().display()),
+        };
+        common::print(format_args!(
+            "{} polls answered ({} incomplete), {} failed: {} readings received, {} published, {} repeated, {} set aside{kept}",
+            totals.polls,
+            totals.incomplete_polls,
+            totals.failed_polls,
+            totals.received,
+            totals.published,
+            totals.repeated,
+            totals.set_aside,
+        ))?;
+    }
+    match options.polls {
+        Some(_) if !totals.is_complete() => {
+            let (failed, short) = (totals.failed_polls, totals.incomplete_polls);
+            let all = totals.polls + failed;
+            Err(Error::new(
+                ErrorKind::Feed,
+                format!("{} of {all} polls were not complete: {failed} failed, {short} came short", failed + short),
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+type Published = (PublishTotals, Vec<PollReport>);
+
+/// To the broker in this process. Nobody else can read from it, so the round trip is made here: what comes back is counted.
+fn publish_inside(
+    options: &Options,
+    broker: &Broker,
+    source: Box<dyn Source>,
+    settings: PublishSettings,
+    aside: &mut SetAsideFile,
+) -> Result<Published> {
+    let topic = TopicSettings::named(&options.kafka.topic);
+    let PublishSettings { gather, .. } = PublishSettings::suiting(&*source);
+    let is_counted = options.polls.is_some();
+    let (tell, told) = mpsc::channel();
+    let feeder = broker.feed_with(&topic, source, PublishSettings { gather, ..settings }, move |event| {
+        // Nobody listens any more when this has failed.
+        let _ = match event {
+            PublishEvent::Poll(poll) => tell.send(Ok(poll.clone())),
+            PublishEvent::Failed { error, .. } => tell.send(Err(error.clone())),
+            _ => Ok(()),
+        };
+    })?;
+    let mut consumer = Consumer::new(broker.handle(), &topic.name, "part1-fetch")?;
+    let (mut progress, mut read, mut polls) = (Progress::new(), 0, Vec::new());
+    let mut listen = |polls: &mut Vec<PollReport>| {
+        told.try_iter().try_for_each(|poll| match poll {
+            Ok(poll) => {
+                common::report_set_aside(&poll.set_aside);
+                aside.keep(&poll.set_aside)?;
+                polls.extend(is_counted.then_some(poll));
+                Ok(())
+            }
+            Err(error) => {
+                log::error(format_args!("poll failed: {error}"));
+                Ok(())
+            }
+        })
+    };
+    consumer.each_batch(5_000, true, |batch| {
+        read += batch.readings.len();
+        progress.show(|| format!("{read} readings read back"));
+        listen(&mut polls)
+    })?;
+    drop(progress);
+    let totals = feeder.join()?;
+    listen(&mut polls)?;
+    common::headline(options.json, format_args!("{read} readings read back from the topic"))?;
+    Ok((totals, polls))
+}
+
+/// To a real Kafka.
+fn publish_to(
+    options: &Options,
+    broker: &Broker,
+    mut source: Box<dyn Source>,
+    settings: PublishSettings,
+) -> Result<Published> {
+    let name = &options.kafka.topic;
+    let (metrics, _server) = options.metrics.open()?;
+    let measured = PublishMetrics::new(&metrics);
+    let topic = ensure_topic(broker, &TopicSettings::named(name))?;
+    topic.cautions.iter().for_each(log::warn);
+    let mut memory = TopicMemory::of(broker.handle(), name, &*source)?;
+    if !memory.is_empty() {
+        log::note(format_args!("{} readings are in the topic already", memory.len()));
+    }
+    let (clock, gaps): (Box<dyn Clock>, _) = match source.next_due() {
+        Some(start) => (Box::new(VirtualClock::new(start)), None),
+        None => {
+            (Box::new(SystemClock), Some(GapLedger::open(options.ledger(), settings.every, memory.last_arrival())?))
+        }
+    };
+    let dead_letters = DeadLetters::open(broker, name)?;
+    let mut publisher = Publisher::new(broker.handle(), name)?.after(&memory).with_dead_letters(dead_letters);
+    let mut teller = Teller::new(topic, gaps, options.polls.is_some());
+    log::begins("part1_fetch");
+    let totals = velib::kafka::publish(&mut *source, &mut publisher, &mut memory, &*clock, &settings, &mut |event| {
+        measured.note(&event);
+        teller.tell(&event);
+    })?;
+    teller.end().map(|polls| (totals, polls))
+}
+
+fn show_gaps(options: &Options) -> Result<()> {
+    let gaps = GapLedger::read(options.ledger())?;
+    if options.json {
+        return common::print_json(&json!({"gaps": gaps}));
+    }
+    if let (Some(first), Some(last)) = (gaps.first(), gaps.last()) {
+        let end = last.to.unwrap_or_else(|| SystemClock.now());
+        common::print(common::gaps::observed(&gaps, first.from, end))?;
+    }
+    common::print(common::gaps::table(&gaps))
+}
+
+fn try_again(options: &Options) -> Result<()> {
+    let (broker, name) = (options.kafka.open()?, &options.kafka.topic);
+    common::headline(options.json, format_args!("Kafka:  {}", broker.describe()))?;
+    ensure_topic(&broker, &TopicSettings::named(name))?;
+    let mut memory = TopicMemory::recent(broker.handle(), name)?;
+    let mut publisher = Publisher::new(broker.handle(), name)?;
+    let done = reprocess(broker.handle(), name, &mut publisher, &mut memory)?;
+    if options.json {
+        return common::print_json(&done);
     }
     common::print(format_args!(
-        "{} polls answered ({} incomplete), {} failed: {} readings received, {} published, {} repeated, {} set aside{}",
-        totals.polls,
-        totals.incomplete_polls,
-        totals.failed_polls,
-        totals.received,
-        totals.published,
-        totals.repeated,
-        totals.set_aside,
-        if aside.kept() > 0 { format!(" in {}", aside.path().display()) } else { String::new() },
+        "{} dead letters tried: {} readings published, {} in the topic already, {} still unreadable{}",
+        done.tried,
+        done.published,
+        done.repeated,
+        done.unreadable,
+        done.first_reason.map_or_else(String::new, |reason| format!(" (the first: {reason})"))
     ))
 }
 
-fn in_a_line(poll: &PollReport) -> String {
-    let counted = poll.counted.map_or_else(|| "an unknown number".to_owned(), |counted| counted.to_string());
-    format!(
-        "{counted} stations counted, {} arrived, {} readings new, {} repeated, {} set aside",
-        poll.distinct,
-        poll.new,
-        poll.repeated,
-        poll.set_aside.len()
-    )
+impl Options {
+    /// Where the gaps are entered.
+    fn ledger(&self) -> PathBuf {
+        self.gaps.clone().unwrap_or_else(|| format!("{}.gaps.jsonl", self.kafka.topic).into())
+    }
 }

@@ -20,6 +20,7 @@ use serde_json::json;
 use velib::batch::{
     Engine, SometimesEmpty, Statistics, Summary, Table, ZoneStatistics, compare_partitions, statistics,
 };
+use velib::kafka::GapLedger;
 use velib::report::{Figure, Zone, ZoneOccupancy};
 use velib::{Error, ErrorKind, Result, StationCode, StationStatus};
 
@@ -37,6 +38,9 @@ struct Options {
     /// Time so many partitions against one
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=4096))]
     partitions: u16,
+    /// The ledger of the gaps of the feed, as Part 1 writes it: how much of the time was observed in full
+    #[arg(long, value_name = "FILE")]
+    gaps: Option<PathBuf>,
     /// Draw the zones and the station most often empty into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -49,6 +53,9 @@ fn main() -> ExitCode {
     common::run(|options: Options| {
         let (described, readings) = options.data.read()?;
         common::headline(options.json, format_args!("Data: {described}"))?;
+        let gaps = options.gaps.as_ref().map(GapLedger::read).transpose()?;
+        let times = || readings.iter().map(|reading| reading.fetched_at);
+        let span = times().min().zip(times().max());
         let table = Table::new(&readings)?;
         let result = statistics(&table, options.engine.unwrap_or_default())?;
         if options.engine.is_none() && statistics(&table, Engine::Sql)? != result {
@@ -61,9 +68,15 @@ fn main() -> ExitCode {
         let engines = options.engine.map_or_else(|| "dataframe = sql".to_owned(), |engine| engine.to_string());
         let partitions = compare_partitions(&table, 1, options.partitions.into(), RUNS)?;
         if options.json {
-            return common::print_json(&json!({"engine": engines, "statistics": result, "partitions": partitions}));
+            return common::print_json(
+                &json!({"engine": engines, "statistics": result, "partitions": partitions, "gaps": gaps}),
+            );
         }
         print(&result, &engines)?;
+        if let (Some(gaps), Some((start, end))) = (gaps, span) {
+            common::print(format_args!("\n{}", common::gaps::observed(&gaps, start, end)))?;
+            common::print(common::gaps::table(&gaps))?;
+        }
         common::print(format_args!(
             "\nPartitions: the {} readings lie in {} as read; cut into {} by station they hold {:?} readings.\n{}",
             partitions.readings,

@@ -14,10 +14,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
-use velib::ingest::{Clock, Dedupe, Snapshot, Source, VirtualClock};
+use velib::error::Place;
+use velib::ingest::{Clock, Dedupe, SetAside, Snapshot, Source, VirtualClock};
 use velib::kafka::{
-    Batch, Broker, Consumer, PublishSettings, Publisher, Retention, Sink as _, TopicSettings, ensure_topic, publish,
-    seen_in_topic,
+    Batch, Broker, Consumer, DeadLetters, Memory, PublishSettings, Publisher, Retention, Sink as _, TopicMemory,
+    TopicSettings, dead_letter_topic, ensure_topic, publish, reprocess,
 };
 use velib::{ErrorKind, Result, StationCode, StationStatus};
 
@@ -257,17 +258,17 @@ impl Source for Replay {
 fn a_publisher_that_starts_again_publishes_nothing_twice() {
     let Some(broker) = broker() else { return };
     let name = topic(Retention::Forever).name;
-    assert!(seen_in_topic(broker.handle(), &name).unwrap().is_empty(), "a missing topic holds nothing");
+    assert!(TopicMemory::recent(broker.handle(), &name).unwrap().is_empty(), "a missing topic holds nothing");
     ensure_topic(&broker, &TopicSettings::named(&name)).unwrap();
     let clock = VirtualClock::new(Utc::now());
-    let run = |polls: i64, dedupe: &mut Dedupe| {
+    let run = |polls: i64, memory: &mut dyn Memory| {
         let mut publisher = Publisher::new(broker.handle(), &name).unwrap();
         let (mut source, settings) = (Replay { polls, made: 0 }, PublishSettings::default());
-        publish(&mut source, &mut publisher, dedupe, &clock as &dyn Clock, &settings, &mut |_| ()).unwrap()
+        publish(&mut source, &mut publisher, memory, &clock as &dyn Clock, &settings, &mut |_| ()).unwrap()
     };
     let first = run(6, &mut Dedupe::new());
     assert_eq!((first.received, first.published, first.repeated), (120, 40, 80));
-    let mut seen = seen_in_topic(broker.handle(), &name).unwrap();
+    let mut seen = TopicMemory::recent(broker.handle(), &name).unwrap();
     assert_eq!(seen.len(), 40);
     let second = run(9, &mut seen);
     assert_eq!((second.received, second.published, second.repeated), (180, 20, 160));
@@ -282,10 +283,85 @@ fn a_source_is_fed_to_a_real_kafka_as_to_the_embedded_broker() {
     let name = topic(Retention::Forever).name;
     let settings = PublishSettings { every: Duration::ZERO, ..PublishSettings::default() };
     let source = Box::new(Replay { polls: 9, made: 0 });
-    let totals = broker.feed_with(&TopicSettings::named(&name), source, settings).unwrap().join().unwrap();
+    let totals = broker.feed_with(&TopicSettings::named(&name), source, settings, |_| ()).unwrap().join().unwrap();
     assert_eq!((totals.polls, totals.published), (9, 60));
     let mut consumer = Consumer::new(broker.handle(), &name, &name).unwrap();
     assert_eq!(read_to_end(&mut consumer, 1_000, &mut acknowledge).len(), 60);
+}
+
+/// Shows two stations and a record that it cannot read, three times.
+struct Spoilt {
+    made: i64,
+    raw: String,
+}
+
+impl Source for Spoilt {
+    fn poll(&mut self) -> Result<Option<Snapshot>> {
+        self.made += 1;
+        let place = Place::Url("http://h/records".into());
+        let aside = SetAside { place, reason: "it was not known how".into(), raw: self.raw.clone() };
+        let set_aside = vec![aside.clone(), SetAside { raw: "<html>".into(), ..aside }];
+        let readings = readings(2, self.made).split_off(2 * (self.made as usize - 1));
+        let snapshot = Snapshot { fetched_at: Utc::now(), readings, counted: Some(4), set_aside };
+        Ok((self.made <= 3).then_some(snapshot))
+    }
+
+    fn next_due(&self) -> Option<DateTime<Utc>> {
+        None
+    }
+
+    fn describe(&self) -> String {
+        "a source that spoils a record".to_owned()
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_written_once_and_published_once_when_it_can_be_read() {
+    let Some(broker) = broker() else { return };
+    let name = topic(Retention::Forever).name;
+    ensure_topic(&broker, &TopicSettings::named(&name)).unwrap();
+    let clock = VirtualClock::new(Utc::now());
+    let run = || {
+        let mut memory = TopicMemory::recent(broker.handle(), &name).unwrap();
+        let letters = DeadLetters::open(&broker, &name).unwrap();
+        let mut publisher = Publisher::new(broker.handle(), &name).unwrap().after(&memory).with_dead_letters(letters);
+        let raw = r#"{"stationcode": "16107", "duedate": "2022-05-12T09:18:14+00:00", "numdocksavailable": 7}"#;
+        let (mut source, settings) = (Spoilt { made: 0, raw: raw.into() }, PublishSettings::default());
+        publish(&mut source, &mut publisher, &mut memory, &clock as &dyn Clock, &settings, &mut |_| ()).unwrap()
+    };
+    let first = run();
+    assert_eq!((first.published, first.set_aside, first.dead_letters, first.is_complete()), (6, 6, 2, false));
+    let again = run();
+    assert_eq!((again.published, again.set_aside, again.dead_letters), (0, 6, 0), "a restart writes them again");
+
+    let tried = || {
+        let mut memory = TopicMemory::recent(broker.handle(), &name).unwrap();
+        let mut publisher = Publisher::new(broker.handle(), &name).unwrap();
+        reprocess(broker.handle(), &name, &mut publisher, &mut memory).unwrap()
+    };
+    let done = tried();
+    assert_eq!((done.tried, done.published, done.repeated, done.unreadable), (2, 1, 0, 1));
+    assert_eq!(tried().tried, 0, "each is tried once");
+    let mut consumer = Consumer::new(broker.handle(), &name, &name).unwrap();
+    let all = read_to_end(&mut consumer, 1_000, &mut acknowledge);
+    assert_eq!((all.len(), all.iter().filter(|one| one.docks_available == Some(7)).count()), (7, 1));
+    let letters = dead_letter_topic(&name);
+    let mut letters = Consumer::new(broker.handle(), &letters, &letters).unwrap();
+    assert_eq!(letters.next_batch(10, MINUTE).unwrap().set_aside.len(), 2, "they stay in their topic");
+}
+
+#[test]
+fn a_publisher_notices_another_that_publishes_to_its_topic() {
+    let Some(broker) = broker() else { return };
+    let name = topic(Retention::Forever).name;
+    ensure_topic(&broker, &TopicSettings::named(&name)).unwrap();
+    let memory = TopicMemory::recent(broker.handle(), &name).unwrap();
+    let mut one = Publisher::new(broker.handle(), &name).unwrap().after(&memory);
+    one.publish(&readings(50, 2)).unwrap();
+    assert_eq!(one.foreign(), 0);
+    Publisher::new(broker.handle(), &name).unwrap().publish(&readings(50, 1)).unwrap();
+    one.publish(&readings(50, 1)).unwrap();
+    assert_eq!((one.foreign(), one.foreign()), (50, 0));
 }
 
 #[test]

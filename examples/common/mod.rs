@@ -7,8 +7,10 @@
     reason = "each example uses its own part of this and talks to its user"
 )]
 
+pub mod gaps;
 pub mod log;
 pub mod picture;
+pub mod telling;
 
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -25,8 +27,8 @@ use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use velib::ingest::{
-    Api, Fallback, Gbfs, Metrics, Note, Opendatasoft, Recording, SetAside, SimulatedNetwork, SimulationConfig, Snapshot,
-    Source, Stop, VELIB_GBFS,
+    Api, Fallback, Gbfs, Metrics, Note, Opendatasoft, Recording, SetAside, SimulatedNetwork, SimulationConfig,
+    Snapshot, Source, Stop, VELIB_GBFS,
 };
 use velib::kafka::{Broker, ClientProperties};
 use velib::report::{Figure, StationPoint, StationWeek};

@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 
 use super::broker::Broker;
 use super::producer::Publisher;
-use super::publish::{PublishSettings, PublishTotals, publish};
-use super::seen::seen_in_topic;
+use super::publish::{PublishEvent, PublishSettings, PublishTotals, publish};
+use super::seen::TopicMemory;
 use super::topic::{TopicReport, TopicSettings, ensure_topic};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{Clock, Source, SystemClock, VirtualClock};
@@ -25,26 +25,27 @@ impl Broker {
     /// readings together; a live source every minute, each poll by itself.
     pub fn feed(&self, topic: &str, source: Box<dyn Source>) -> Result<Feeder> {
         let settings = PublishSettings::suiting(&*source);
-        self.feed_with(&TopicSettings::named(topic), source, settings)
+        self.feed_with(&TopicSettings::named(topic), source, settings, |_| ())
     }
 
-    /// The same, by settings of the caller's.
+    /// The same, by settings of the caller's, who is told what happens: on the publisher's thread.
     pub fn feed_with(
         &self,
         topic: &TopicSettings,
         mut source: Box<dyn Source>,
         settings: PublishSettings,
+        mut on_event: impl FnMut(PublishEvent<'_>) + Send + 'static,
     ) -> Result<Feeder> {
         let report = ensure_topic(self, topic)?;
-        let mut dedupe = seen_in_topic(self.handle(), &topic.name)?;
+        let mut memory = TopicMemory::of(self.handle(), &topic.name, &*source)?;
         // Made here, not on the thread: a consumer that starts now must not take the topic for finished.
-        let mut publisher = Publisher::new(self.handle(), &topic.name)?;
+        let mut publisher = Publisher::new(self.handle(), &topic.name)?.after(&memory);
         let work = move || {
             let clock: Box<dyn Clock> = match source.next_due() {
                 Some(start) => Box::new(VirtualClock::new(start)),
                 None => Box::new(SystemClock),
             };
-            publish(&mut *source, &mut publisher, &mut dedupe, &*clock, &settings, &mut |_| ())
+            publish(&mut *source, &mut publisher, &mut memory, &*clock, &settings, &mut on_event)
         };
         let thread = std::thread::Builder::new()
             .name("feeder".to_owned())

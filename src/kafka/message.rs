@@ -53,6 +53,17 @@ pub(super) fn encode_into(reading: &StationStatus, value: &mut Vec<u8>) -> Resul
     })
 }
 
+/// The Kafka timestamp of the message that carries `reading`, in milliseconds: its event time. Zero, which some feeds send for
+/// "never", means none to the client library, and the broker takes nothing below: both are written as 1.
+pub(super) fn timestamp(reading: &StationStatus) -> i64 {
+    reading.last_reported.timestamp_millis().max(1)
+}
+
+/// The event time that a Kafka timestamp stands for, in milliseconds.
+pub(super) fn event_time(timestamp: i64) -> i64 {
+    if timestamp == 1 { 0 } else { timestamp }
+}
+
 /// The reading in a message's value, or why there is none. What was `known` of its station from earlier messages saves time.
 pub(super) fn parse(value: Option<&[u8]>, known: &mut KnownStations) -> std::result::Result<StationStatus, String> {
     let value = value.ok_or("the message has no value")?;

@@ -7,7 +7,9 @@
 //! - [`Publisher`], [`publish`]: readings to the topic, each once, acknowledged by the broker
 //! - [`Consumer`]: readings from the topic, in batches, committed when the caller is done with them
 //! - [`TransactionalPublisher`]: results to another topic, in the transaction that notes how far their source has been read
-//! - [`seen_in_topic`]: what a publisher that starts again need not publish
+//! - [`TopicMemory`]: what a publisher that starts again need not publish
+//! - [`DeadLetters`], [`reprocess`]: what could not be read, in a topic of its own, and tried again
+//! - [`GapLedger`]: when the feed was not complete, and why
 //! - [`Broker::feed`]: a source published on its own thread, for a program that consumes and has nobody to publish
 //!
 //! ```no_run
@@ -36,7 +38,9 @@
 
 mod broker;
 mod consumer;
+mod dead_letter;
 mod feeder;
+mod gap;
 mod gate;
 mod hearing;
 mod measure;
@@ -50,12 +54,14 @@ mod transaction;
 
 pub use broker::{Broker, BrokerHandle};
 pub use consumer::{Batch, Consumer, Locate};
+pub use dead_letter::{DeadLetter, DeadLetters, Reprocessed, dead_letter_topic, reprocess};
 pub use feeder::Feeder;
+pub use gap::{Gap, GapLedger};
 pub use measure::PublishMetrics;
 pub use message::{decode, encode};
 pub use producer::{Publisher, Sink};
 pub use properties::ClientProperties;
-pub use publish::{PollReport, PublishSettings, PublishTotals, publish};
-pub use seen::seen_in_topic;
+pub use publish::{FeedLag, PollReport, PublishEvent, PublishSettings, PublishTotals, SILENT_AFTER, publish};
+pub use seen::{Memory, TopicMemory, WINDOW};
 pub use topic::{Retention, TopicReport, TopicSettings, ensure_topic};
 pub use transaction::{GroupMember, TransactionalPublisher};
