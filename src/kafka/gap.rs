@@ -150,7 +150,7 @@ impl GapLedger {
         parse(&text, path).map(|(gaps, _)| gaps)
     }
 
-    /// Enters what an event of [`publish`](super::publish) means for the ledger. An error if it could not be written: it is kept,
+    /// Enters what an event of [`publish`](super::publish()) means for the ledger. An error if it could not be written: it is kept,
     /// and written with what comes next.
     pub fn note(&mut self, event: &PublishEvent<'_>) -> Result<()> {
         match event {
