@@ -1,6 +1,9 @@
 //! `part1_fetch --publish` as its users run it: what its exit code proves, and what it notes of the feed's gaps. The part that
 //! needs a real Kafka takes its address from `VELIB_KAFKA`, and says that it was skipped without.
 
+// Helpers outside the test functions fail a test by a panic as well.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::fs;
