@@ -82,7 +82,7 @@ fn a_ledger_is_shown_and_what_is_none_is_refused() {
     let refused = run(&folder, "part1_fetch", &["--show-gaps", "--gaps", "other.jsonl"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(said(&refused.stderr).starts_with("error: other.jsonl:1: this is no line of a gap ledger: "));
-    assert_misused(&run(&folder, "part1_fetch", &["--reprocess"]), &["--brokers"]);
+    assert_misused(&run(&folder, "part1_fetch", &["--reprocess"]), &["--reprocess: ", "; name a Kafka by --brokers"]);
 }
 
 #[test]
