@@ -76,7 +76,7 @@ fn main() {
     };
     let broker = Broker::connect(&brokers).expect("a broker");
     let both = 1.0 / (1.0 / plain + 1.0 / file);
-    show("both floors, one after the other", count, None, &mut vec![Duration::from_secs_f64(count as f64 / both)]);
+    show("both floors, one after the other", count, None, &mut [Duration::from_secs_f64(count as f64 / both)]);
     show("from the exports to acknowledged", count, Some(both), &mut times(rounds, || published(&broker, &exports)));
 }
 

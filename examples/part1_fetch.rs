@@ -64,7 +64,7 @@ struct Options {
     #[arg(long, conflicts_with_all = ["station", "publish", "reprocess"])]
     show_gaps: bool,
     /// Try what could not be read again, and publish what can be read now
-    #[arg(long, conflicts_with_all = ["station", "publish", "rows"], requires = "brokers")]
+    #[arg(long, conflicts_with_all = ["station", "publish", "rows"])]
     reprocess: bool,
     /// Print one JSON object
     #[arg(long)]
@@ -317,6 +317,10 @@ fn show_gaps(options: &Options) -> Result<()> {
 }
 
 fn try_again(options: &Options) -> Result<()> {
+    if options.kafka.brokers.is_none() {
+        return Err(Error::usage("--reprocess", "the broker inside this process keeps no dead letters")
+            .way_out("name a Kafka by --brokers HOST:PORT"));
+    }
     let (broker, name) = (options.kafka.open()?, &options.kafka.topic);
     common::headline(options.json, format_args!("Kafka:  {}", broker.describe()))?;
     ensure_topic(&broker, &TopicSettings::named(name))?;

@@ -75,7 +75,7 @@ fn main() -> ExitCode {
         print(&result, &engines)?;
         if let (Some(gaps), Some((start, end))) = (gaps, span) {
             common::print(format_args!("\n{}", common::gaps::observed(&gaps, start, end)))?;
-            common::print(common::gaps::table(&gaps))?;
+            common::print(common::gaps::table(&common::gaps::touching(&gaps, start, end)))?;
         }
         common::print(format_args!(
             "\nPartitions: the {} readings lie in {} as read; cut into {} by station they hold {:?} readings.\n{}",

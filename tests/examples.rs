@@ -56,10 +56,18 @@ fn help_names_every_option() {
     let source = ["--source", "--endpoint", "--api", "--fallback"].as_slice();
     let kafka = ["--brokers", "--topic"].as_slice();
     let options: [(&str, &[&[&str]]); 6] = [
-        ("part1_fetch", &[&["--station", "--rows", "--publish", "--every", "--polls", "--json"], source, kafka]),
+        (
+            "part1_fetch",
+            &[
+                &["--station", "--rows", "--publish", "--every", "--polls", "--json"],
+                &["--patience", "--gaps", "--show-gaps", "--reprocess"],
+                source,
+                kafka,
+            ],
+        ),
         ("part2_stream", &[&["--window", "--zone", "--store", "--until-end", "--serve", "--json"], source, kafka]),
         ("part3_collect", &[&["--out", "--until-end"], source, kafka]),
-        ("part3_stats", &[&["--data", "--engine", "--partitions", "--json"]]),
+        ("part3_stats", &[&["--data", "--engine", "--partitions", "--gaps", "--json"]]),
         (
             "part4_train",
             &[

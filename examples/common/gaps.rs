@@ -29,7 +29,7 @@ pub fn observed(gaps: &[Gap], start: DateTime<Utc>, end: DateTime<Utc>) -> Strin
     let (all, within) = (end - start, Gap::time_within(gaps, start, end));
     let seconds = |time: TimeDelta| time.num_milliseconds() as f64 / 1e3;
     let share = if all > TimeDelta::zero() { 1.0 - seconds(within) / seconds(all) } else { 1.0 };
-    let touching = gaps.iter().filter(|gap| gap.from < end && gap.to.is_none_or(|to| to > start)).count();
+    let touching = touching(gaps, start, end).len();
     format!(
         "Observed in full: {:.2} % of {} ({touching} {}, {} in all)",
         100.0 * share,
@@ -37,6 +37,12 @@ pub fn observed(gaps: &[Gap], start: DateTime<Utc>, end: DateTime<Utc>) -> Strin
         if touching == 1 { "gap" } else { "gaps" },
         lasted(within)
     )
+}
+
+/// Those of the gaps that some of this time lies in.
+pub fn touching(gaps: &[Gap], start: DateTime<Utc>, end: DateTime<Utc>) -> Vec<Gap> {
+    let touches = |gap: &&Gap| gap.from < end && gap.to.is_none_or(|to| to > start);
+    gaps.iter().filter(touches).cloned().collect()
 }
 
 fn lasted(time: TimeDelta) -> impl Display {

@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,7 +28,7 @@ const REASONS: usize = 5;
 /// How each line begins.
 const HEAD: &[u8] = br#"{"from":""#;
 
-/// Polls that were due twice as long ago were missed.
+/// After so many times the time between two polls without a complete one, polls were missed.
 const LATE: u32 = 2;
 
 /// A time in which the feed was not complete, from one complete poll to the next.
@@ -109,11 +109,12 @@ impl GapLedger {
         let path = path.into();
         let io = |error: std::io::Error| Error::io(&path, &error);
         let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path).map_err(io)?;
-        file.try_lock().map_err(|_| {
-            Error::new(ErrorKind::Io, "another process writes this ledger")
+        // A file system without locks is gone on with.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(Error::new(ErrorKind::Io, "another process writes this ledger")
                 .at(Place::file(&path))
-                .way_out("end it, or name another by --gaps")
-        })?;
+                .way_out("end it, or name another by --gaps"));
+        }
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(io)?;
         let (mut gaps, whole) = parse(&text, &path)?;
@@ -126,7 +127,7 @@ impl GapLedger {
             file,
             length: whole as u64,
             unsaved: Vec::new(),
-            late: TimeDelta::from_std(every * LATE).unwrap_or(TimeDelta::MAX),
+            late: TimeDelta::from_std(every.saturating_mul(LATE)).unwrap_or(TimeDelta::MAX),
             last_complete: last_arrival.max(last_end),
             last_polled: None,
             left_open: None,
@@ -149,7 +150,7 @@ impl GapLedger {
         parse(&text, path).map(|(gaps, _)| gaps)
     }
 
-    /// Enters what an event of [`publish`](super::publish) means for the ledger. An error if it could not be written: it is kept,
+    /// Enters what an event of [`publish`](super::publish()) means for the ledger. An error if it could not be written: it is kept,
     /// and written with what comes next.
     pub fn note(&mut self, event: &PublishEvent<'_>) -> Result<()> {
         match event {

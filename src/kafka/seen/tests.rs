@@ -74,7 +74,7 @@ fn a_topic_of_days_is_remembered_from_its_last_day_and_looked_up_before_that() {
     let mut memory = TopicMemory::open(broker.handle(), &name, Some(1_000)).unwrap();
     // 20 stations every ten minutes, the two that came late, and a little more: it is the middle of the last messages that counts.
     assert!((2_850..3_200).contains(&memory.len()), "{} of {}", memory.len(), sent.len());
-    assert_eq!(memory.last_arrival(), Some(of("", 5 * day - 10).fetched_at));
+    assert_eq!(memory.last_arrival(), Some(of("5", 5 * day - 10).fetched_at));
     let unknown = [
         of("new", -200_000),
         of("new", 3 * day),
