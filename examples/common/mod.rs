@@ -19,6 +19,7 @@ use chrono::TimeDelta;
 use clap::{Args, Parser};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
+use velib::batch::data_files;
 use velib::ingest::{Api, Opendatasoft, Recording, SetAside, SimulatedNetwork, SimulationConfig, Source};
 use velib::kafka::Broker;
 use velib::report::{Figure, StationPoint, StationWeek};
@@ -126,8 +127,8 @@ impl KafkaOptions {
 /// The history that Part 3 and Part 4 work on.
 #[derive(Args)]
 pub struct DataOptions {
-    /// History to work on, CSV or Parquet; may be given several times [default: the simulated network]
-    #[arg(long, value_name = "FILE")]
+    /// History to work on, CSV or Parquet, or a folder of such; may be given several times [default: the simulated network]
+    #[arg(long, value_name = "FILE|DIR")]
     data: Vec<PathBuf>,
 }
 
@@ -141,7 +142,7 @@ impl DataOptions {
             recording.deduplicate();
             return Ok((described, recording.into_readings()));
         }
-        let mut recording = Recording::read(&self.data)?;
+        let mut recording = Recording::read(&data_files(&self.data)?)?;
         report_set_aside(recording.set_aside());
         let repeated = recording.deduplicate();
         let files = self.data.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
@@ -269,7 +270,7 @@ impl Drop for Progress {
 pub fn scratch_file(name: &str) -> Result<PathBuf> {
     let path = Path::new("var").join(name);
     std::fs::create_dir_all("var").map_err(|error| Error::io("var", &error))?;
-    for old in [path.clone(), path.with_extension("sqlite-wal"), path.with_extension("sqlite-shm")] {
+    for old in ["", "-wal", "-shm", ".offsets"].map(|end| PathBuf::from(format!("{}{end}", path.display()))) {
         match std::fs::remove_file(&old) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io(&old, &error)),
             _ => {}

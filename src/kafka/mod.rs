@@ -45,7 +45,7 @@ mod topic;
 mod transaction;
 
 pub use broker::{Broker, BrokerHandle};
-pub use consumer::{Batch, Consumer, Locate};
+pub use consumer::{Batch, Claim, Consumer, Locate};
 pub use feeder::Feeder;
 pub use message::{decode, encode};
 pub use producer::{Publisher, Sink};
