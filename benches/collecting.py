@@ -8,7 +8,7 @@
 The topic is that of benches/streaming.py: 4 partitions, lz4, filled once and kept. The sides, in turns, each a process of its own:
 - bare: a consumer of the same client library with the same settings that reads each message and forgets it; no work
 - csv, parquet: `part3_collect --until-end` into a new file: every reading once, on the disk, with its place in the topic. Timed
-  from the first message asked for to the last bookmark; what the process takes besides is in the JSON
+  from asking for the topic to its known end; what the process takes besides is in the JSON
 - write: the bytes of that CSV written to another file in pieces of a megabyte and brought to the disk once
 
 --memory: the peak memory of the collector for topics of so many readings, one run each. Every CSV is held to the number of

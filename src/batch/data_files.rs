@@ -36,7 +36,10 @@ fn add_folder(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         // A link to a folder is not followed: it could lead back here.
         if entry.file_type()?.is_dir() {
             add_folder(&path, files)?;
-        } else if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv") || end.eq_ignore_ascii_case("parquet")) {
+        } else if path
+            .extension()
+            .is_some_and(|end| end.eq_ignore_ascii_case("csv") || end.eq_ignore_ascii_case("parquet"))
+        {
             files.push(path);
         }
     }
@@ -52,7 +55,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::create_dir_all(path("b/empty")).unwrap();
-        for name in ["c.CSV", "a.parquet", "b/part-0-2022-05-12.csv", "b/part-0.offsets", ".hidden.csv", "x.csv.new", "y.lock"] {
+        for name in
+            ["c.CSV", "a.parquet", "b/part-0-2022-05-12.csv", "b/part-0.offsets", ".hidden.csv", "x.csv.new", "y.lock"]
+        {
             fs::write(path(name), "").unwrap();
         }
         let all = [path("a.parquet"), path("b/part-0-2022-05-12.csv"), path("c.CSV")];

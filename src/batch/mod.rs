@@ -37,7 +37,9 @@ mod table;
 #[cfg(test)]
 mod testing;
 
-pub use collect::{Appended, COLUMNS, CollectSettings, Collected, CsvCollector, Format, Found, Notice, Target, collect};
+pub use collect::{
+    Appended, COLUMNS, CollectSettings, Collected, CsvCollector, Format, Found, Notice, Target, collect,
+};
 pub use data_files::data_files;
 pub use engine::{Engine, statistics};
 pub use partitions::{MAX_PARTITIONS, PartitionReport, PartitionTimes, compare_partitions, partition_statistics};

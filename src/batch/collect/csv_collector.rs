@@ -333,7 +333,9 @@ impl CsvCollector {
         self.settle_fold()?;
         self.until = self.files.until(&self.mark.file);
         let (path, length) = (self.files.path(&self.mark.file), self.mark.length);
-        if length_of(&path)? < length || (self.mark.table > 0 && length_of(&self.files.table(&self.mark.file))? != self.mark.table) {
+        if length_of(&path)? < length
+            || (self.mark.table > 0 && length_of(&self.files.table(&self.mark.file))? != self.mark.table)
+        {
             return Ok(false);
         }
         let counts = |name: &String| *name < self.mark.file || (*name == self.mark.file && length > 0);

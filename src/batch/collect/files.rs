@@ -168,7 +168,8 @@ mod tests {
         let (name, until) = files.name_at(at);
         assert_eq!((name.as_str(), until), ("part-1-2022-05-12.csv", at.timestamp_millis() + 1));
         assert_eq!(files.until(&name), until);
-        for other in [&name, "part-1-2022-05-02.csv", "part-11-2022-05-12.csv", "part-1.offsets", "part-1-x.csv", TABLE] {
+        for other in [&name, "part-1-2022-05-02.csv", "part-11-2022-05-12.csv", "part-1.offsets", "part-1-x.csv", TABLE]
+        {
             fs::write(folder.path().join(other), "").unwrap();
         }
         assert_eq!(files.names().unwrap(), ["part-1-2022-05-02.csv", "part-1-2022-05-12.csv"]);

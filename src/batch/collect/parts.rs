@@ -108,7 +108,9 @@ impl Parts {
         let mut claimed = BTreeMap::new();
         for &partition in partitions {
             if !held.contains_key(&partition) {
-                let Some(part) = CsvCollector::begin(Files::Daily(folder.clone(), partition, format))? else { continue };
+                let Some(part) = CsvCollector::begin(Files::Daily(folder.clone(), partition, format))? else {
+                    continue;
+                };
                 check(&part, topic)?;
                 found.readings += part.found().readings;
                 found.unreadable += part.found().unreadable;

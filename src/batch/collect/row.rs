@@ -48,13 +48,8 @@ pub(super) fn write(rows: &mut Vec<u8>, reading: &StationStatus) {
     text(rows, Some(reading.station_code.as_str()));
     text(rows, reading.name.as_deref());
     fact(rows, reading.is_installed);
-    for count in [
-        reading.capacity,
-        reading.docks_available,
-        reading.bikes_available,
-        reading.mechanical,
-        reading.ebike,
-    ] {
+    for count in [reading.capacity, reading.docks_available, reading.bikes_available, reading.mechanical, reading.ebike]
+    {
         rows.push(b',');
         if let Some(count) = count {
             number(rows, count);

@@ -261,7 +261,10 @@ fn a_folder_that_is_not_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("none").join("a.csv");
     let error = CsvCollector::open(&path).unwrap_err();
-    assert_eq!((error.kind(), error.place()), (ErrorKind::Io, Some(&Place::file(beside(&path, ".lock")))));
+    assert_eq!(
+        (error.kind(), error.place()),
+        (ErrorKind::Io, Some(&Place::file(Files::One(path, Format::Csv).lock())))
+    );
 }
 
 /// A file system of 64 KB, where the system lets us make one.
@@ -277,7 +280,7 @@ fn small_disk() -> Option<SmallDisk> {
         return Some(SmallDisk(folder));
     }
     // Not by `println!`, which the test runner keeps to itself.
-    std::io::stderr().write_all(b"skipped: no file system can be mounted here\n").unwrap();
+    io::stderr().write_all(b"skipped: no file system can be mounted here\n").unwrap();
     None
 }
 
