@@ -19,7 +19,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use velib::batch::{CollectSettings, Collected, Notice, Target, collect, data_files};
 use velib::ingest::Recording;
-use velib::kafka::{Broker, Publisher, Sink as _, TopicSettings, ensure_topic};
+use velib::kafka::{Broker, BrokerHandle, Publisher, Sink as _, TopicSettings, ensure_topic};
 use velib::{Error, ErrorKind, Result, StationCode, StationStatus};
 
 /// The real broker, or `None` with a word to whoever runs the tests.
@@ -63,8 +63,8 @@ fn settings(topic: &str, target: &Path) -> CollectSettings {
     CollectSettings { topic: topic.into(), group: None, target: Target::of(target, None).unwrap(), until_end: true }
 }
 
-fn collected(broker: &Broker, topic: &str, target: &Path) -> Result<Collected> {
-    collect(broker.handle(), &settings(topic, target), &|| false, &mut |_| ())
+fn collected(broker: &BrokerHandle, topic: &str, target: &Path) -> Result<Collected> {
+    collect(broker, &settings(topic, target), &|| false, &mut |_| ())
 }
 
 /// What stands in a file or a folder, by key.
@@ -87,18 +87,18 @@ fn each_run_goes_on_where_the_last_one_ended() {
     let (topic, folder) = (topic(&broker), tempfile::tempdir().unwrap());
     let out = folder.path().join("velib.csv");
     publish(&broker, &topic, &readings(50, 0..20));
-    let first = collected(&broker, &topic, &out).unwrap();
+    let first = collected(broker.handle(), &topic, &out).unwrap();
     assert_eq!((first.found.readings, first.written, first.repeated), (0, 1_000, 0));
     publish(&broker, &topic, &readings(50, 10..30));
-    let second = collected(&broker, &topic, &out).unwrap();
+    let second = collected(broker.handle(), &topic, &out).unwrap();
     assert_eq!((second.found.readings, second.written, second.repeated), (1_000, 500, 500));
-    let third = collected(&broker, &topic, &out).unwrap();
+    let third = collected(broker.handle(), &topic, &out).unwrap();
     assert_eq!((third.found.readings, third.written, third.repeated), (1_500, 0, 0));
     assert!(held(&out) == by_key(readings(50, 0..30)));
 
     // Without its bookmark the file is read whole, and the topic from its beginning.
     fs::remove_file(folder.path().join("velib.csv.offsets")).unwrap();
-    let fourth = collected(&broker, &topic, &out).unwrap();
+    let fourth = collected(broker.handle(), &topic, &out).unwrap();
     assert_eq!((fourth.found.readings, fourth.written, fourth.repeated), (1_500, 0, 2_000));
     assert!(held(&out) == by_key(readings(50, 0..30)));
 }
@@ -110,7 +110,8 @@ fn a_folder_holds_a_file_a_day_and_partition_and_is_shared() {
     let out = folder.path().join("velib/");
     publish(&broker, &topic, &readings(50, 0..30));
     // Two who share one group, begun and ended side by side.
-    let run = || collected(&Broker::connect(broker.handle().address()).unwrap(), &topic, &out).unwrap();
+    let handle = broker.handle().clone();
+    let run = || collected(&handle, &topic, &out).unwrap();
     let (one, other) = std::thread::scope(|scope| {
         let (one, other) = (scope.spawn(run), scope.spawn(run));
         (one.join().unwrap(), other.join().unwrap())
@@ -125,7 +126,7 @@ fn a_folder_holds_a_file_a_day_and_partition_and_is_shared() {
     }
     assert_eq!(files.len(), 8);
     publish(&broker, &topic, &readings(50, 29..31));
-    assert_eq!(collected(&broker, &topic, &out).unwrap().written, 50);
+    assert_eq!(collected(broker.handle(), &topic, &out).unwrap().written, 50);
 }
 
 #[test]
@@ -158,11 +159,11 @@ fn a_message_that_is_no_reading_is_kept_aside_and_passed() {
     let raw: BaseProducer = ClientConfig::new().set("bootstrap.servers", broker.handle().address()).create().unwrap();
     raw.send(BaseRecord::<str, str>::to(&topic).key("16107").payload("<html>")).unwrap();
     raw.flush(std::time::Duration::from_secs(10)).unwrap();
-    let first = collected(&broker, &topic, &out).unwrap();
+    let first = collected(broker.handle(), &topic, &out).unwrap();
     assert_eq!((first.written, first.set_aside), (3, 1));
     let aside = fs::read_to_string(folder.path().join("velib.set-aside.jsonl")).unwrap();
     assert!(aside.contains("<html>") && aside.lines().count() == 1, "{aside}");
-    assert_eq!(collected(&broker, &topic, &out).unwrap().set_aside, 0);
+    assert_eq!(collected(broker.handle(), &topic, &out).unwrap().set_aside, 0);
 }
 
 #[test]
@@ -171,7 +172,7 @@ fn what_the_topic_has_deleted_before_it_was_read_is_counted_and_told() {
     let (topic, folder) = (topic(&broker), tempfile::tempdir().unwrap());
     let out = folder.path().join("velib.csv");
     publish(&broker, &topic, &readings(40, 0..5));
-    assert_eq!(collected(&broker, &topic, &out).unwrap().written, 200);
+    assert_eq!(collected(broker.handle(), &topic, &out).unwrap().written, 200);
     publish(&broker, &topic, &readings(40, 5..10));
     let ends = delete_records(&broker, &topic);
     publish(&broker, &topic, &readings(40, 10..12));
@@ -203,11 +204,11 @@ fn a_topic_that_was_made_anew_and_another_topic_are_errors_with_a_way_out() {
     let (topic_name, folder) = (topic(&broker), tempfile::tempdir().unwrap());
     let out = folder.path().join("velib.csv");
     publish(&broker, &topic_name, &readings(40, 0..5));
-    collected(&broker, &topic_name, &out).unwrap();
+    collected(broker.handle(), &topic_name, &out).unwrap();
     let whole = fs::read(&out).unwrap();
 
     let other = topic(&broker);
-    let error = collected(&broker, &other, &out).unwrap_err();
+    let error = collected(broker.handle(), &other, &out).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Data);
     let told = format!("velib.csv.offsets: it was collected from {}", "");
     assert!(error.to_string().contains(&told) && error.to_string().contains("; collect to another file"), "{error}");
@@ -217,7 +218,7 @@ fn a_topic_that_was_made_anew_and_another_topic_are_errors_with_a_way_out() {
     let made = std::iter::repeat_with(|| ensure_topic(&broker, &TopicSettings::named(&topic_name)));
     made.take(100).find(|report| report.as_ref().is_ok_and(|report| report.created)).unwrap().unwrap();
     publish(&broker, &topic_name, &readings(40, 0..1));
-    let error: Error = collected(&broker, &topic_name, &out).unwrap_err();
+    let error: Error = collected(broker.handle(), &topic_name, &out).unwrap_err();
     assert!(error.to_string().contains("The topic was deleted and made again; collect to another file, or"), "{error}");
     assert_eq!(fs::read(&out).unwrap(), whole);
 }

@@ -252,6 +252,10 @@ impl CsvCollector {
         let length = if name == self.mark.file { self.mark.length } else { u64::MAX };
         let old = table.exists().then_some(table.as_path());
         let (mut mark, path) = (self.mark.clone(), self.files.bookmark());
+        if name == self.mark.file {
+            // Where a crash comes before the end, its rows are no tail any more.
+            mark.before_tail = self.known.newest();
+        }
         parquet::write(old, &rows, length, &table, |length| {
             mark.folding = Some((name.to_owned(), length));
             mark.save(&path).map_err(|error| Error::io(&path, &error))

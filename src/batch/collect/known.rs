@@ -61,6 +61,12 @@ impl Known {
         known.map(|(code, station)| (code.clone(), station.before)).collect()
     }
 
+    /// Each station's newest event time.
+    pub(super) fn newest(&self) -> BTreeMap<StationCode, i64> {
+        let newest = |station: &Station| station.before.max(station.older).max(station.younger);
+        self.stations.iter().map(|(code, station)| (code.clone(), newest(station))).collect()
+    }
+
     /// Whether a reading is new, and if so remembers it.
     pub(super) fn look(&mut self, reading: &StationStatus) -> Seen {
         let time = reading.last_reported.timestamp_millis();
