@@ -1,25 +1,27 @@
-//! Part 3, first half: gathers everything in the topic in one CSV, each reading once, whatever crashes in between.
+//! Part 3, first half: gathers everything in the topic in files, each reading once, whatever breaks in between.
 //!
 //! ```text
 //! cargo run --example part3_collect                                                      the simulated network
 //! cargo run --example part3_collect -- --brokers 127.0.0.1:9092 --out velib.csv          a real Kafka, until stopped
+//! cargo run --example part3_collect -- --brokers 127.0.0.1:9092 --out velib/             a folder: a file a day, and several of
+//!                                                                                        these share the work
 //! ```
 
 mod common;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use chrono::Utc;
 use clap::Parser;
 use common::{KafkaOptions, MetricsOptions, Progress, SourceOptions, log};
 use serde_json::json;
 use velib::Error;
-use velib::batch::{CollectMetrics, CsvCollector};
-use velib::ingest::SetAsideFile;
-use velib::kafka::{Consumer, PublishSettings, TopicSettings};
+use velib::batch::{CollectMetrics, CollectSettings, Format, Notice, Target, collect};
+use velib::kafka::{PublishSettings, TopicSettings};
 
-/// Gather everything in the topic in one CSV
+/// Gather everything in the topic in files
 #[derive(Parser)]
 struct Options {
     #[command(flatten)]
@@ -27,9 +29,16 @@ struct Options {
     /// What is published to the embedded broker [default: simulate]
     #[command(flatten)]
     source: SourceOptions,
-    /// The CSV; one that is there is gone on with [default: var/part3.csv, made anew]
-    #[arg(long, value_name = "FILE.csv")]
+    /// The CSV or Parquet file, or a folder for a file a day and partition, which several collectors can share; what is there is gone on with
+    /// [default: var/part3.csv, made anew]
+    #[arg(long, value_name = "FILE|DIR/")]
     out: Option<PathBuf>,
+    /// csv or parquet [default: that of the name, and csv in a folder]
+    #[arg(long)]
+    format: Option<Format>,
+    /// The consumer group [default: one of the output's own path]
+    #[arg(long)]
+    group: Option<String>,
     /// Stop when everything in the topic was read; without --brokers that is always so
     #[arg(long)]
     until_end: bool,
@@ -53,58 +62,59 @@ fn main() -> ExitCode {
             None => common::scratch_file("part3.csv")?,
         };
         log::start();
-        let mut collector = CsvCollector::open(&out)?;
+        let target = Target::of(&out, options.format)?;
         let (metrics, _server) = options.metrics.open()?;
-        let measured = CollectMetrics::new(&metrics);
+        let mut measured = CollectMetrics::new(&metrics);
         let (broker, stop) = (options.kafka.open()?, common::stop_by_signal()?);
         let mut feeder = None;
         if broker.is_embedded() {
             let source = options.source.open("simulate")?.into_source();
             common::headline(options.json, format_args!("Source: {}", source.describe()))?;
             let settings = PublishSettings { stop: stop.clone(), ..PublishSettings::suiting(&*source) };
-            feeder = Some(broker.feed_with(&TopicSettings::named(&options.kafka.topic), source, settings)?);
+            feeder = Some(broker.feed_with(&TopicSettings::named(&options.kafka.topic), source, settings, |_| ())?);
         }
         common::headline(options.json, format_args!("Kafka:  {}", broker.describe()))?;
-        let found = collector.found();
-        if found.torn_bytes > 0 {
-            log::warn(format_args!(
-                "a torn last line of {} bytes was cut off: its reading comes again",
-                found.torn_bytes
-            ));
-        }
-
-        let mut aside = SetAsideFile::new(out.with_extension("set-aside.jsonl"));
-        // A group of the file's own: another file begins at the beginning.
-        let group = format!("part3-collect {}", std::path::absolute(&out).unwrap_or_else(|_| out.clone()).display());
-        let mut consumer =
-            Consumer::new(broker.handle(), &options.kafka.topic, &group)?.until(&stop).showing_lag(measured.lag());
+        let settings = CollectSettings {
+            topic: options.kafka.topic.clone(),
+            group: options.group.clone(),
+            target,
+            until_end: options.until_end,
+            stop,
+            lag: Some(measured.lag().clone()),
+        };
         log::begins("part3_collect");
-        let (mut written, mut repeated) = (0, 0);
-        let mut progress = Progress::new();
-        consumer.each_batch(5_000, options.until_end, |batch| {
-            let appended = collector.append(&batch.readings)?;
-            aside.keep(&batch.set_aside)?;
-            collector.sync()?;
-            measured.note(appended, batch.set_aside.len(), Utc::now());
-            written += appended.written;
-            repeated += appended.repeated;
-            progress.show(|| format!("{written} readings written"));
-            Ok(())
+        let (mut progress, started) = (Progress::new(), Instant::now());
+        let collected = collect(broker.handle(), &settings, &mut |notice| match &notice {
+            Notice::Written(collected) => {
+                measured.note(collected, Utc::now());
+                progress.show(|| notice.to_string());
+            }
+            Notice::BrokersBack | Notice::DiskFreed => log::note(&notice),
+            _ => log::warn(&notice),
         })?;
+        let seconds = started.elapsed().as_secs_f64();
         drop(progress);
         if let Some(feeder) = feeder {
             feeder.join()?;
         }
-        let set_aside = aside.kept();
         if options.json {
-            return common::print_json(
-                &json!({"out": out, "found": found, "written": written, "repeated": repeated, "set_aside": set_aside}),
-            );
+            return common::print_json(&json!({
+                "out": out,
+                "found": collected.found,
+                "written": collected.written,
+                "repeated": collected.repeated,
+                "set_aside": collected.set_aside,
+                "deleted": collected.deleted,
+                "seconds": seconds,
+            }));
         }
         common::print(format_args!(
-            "{}: {} readings were there, {written} written, {repeated} repeated, {set_aside} set aside",
+            "{}: {} readings were there, {} written, {} repeated, {} set aside",
             out.display(),
-            found.readings
+            collected.found.readings,
+            collected.written,
+            collected.repeated,
+            collected.set_aside
         ))
     })
 }

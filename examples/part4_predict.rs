@@ -10,7 +10,7 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ use chrono_tz::Europe::Paris;
 use clap::Parser;
 use common::{SourceOptions, picture};
 use serde::Serialize;
-use velib::error::{ErrorKind, Place};
+use velib::batch::data_files;
+use velib::error::ErrorKind;
 use velib::features::History;
 use velib::ingest::Recording;
 use velib::model::{Advice, Candidate, Outlook, SavedModel, advise};
@@ -91,8 +92,7 @@ fn read(options: &Options) -> Result<Known> {
     let before = if options.history.is_empty() {
         None
     } else {
-        let files = options.history.iter().map(|path| files(path)).collect::<Result<Vec<_>>>()?.concat();
-        let recording = Recording::read(&files)?;
+        let recording = Recording::read(&data_files(&options.history)?)?;
         common::report_notes(recording.notes());
         common::report_set_aside(recording.set_aside());
         Some(recording.into_readings())
@@ -126,29 +126,6 @@ fn away(error: Error) -> Error {
         ErrorKind::Network => error.way_out("check the network and the address, or go by a recording: --source FILE"),
         _ => error,
     }
-}
-
-/// A file, or the recordings in a folder in the order of their names.
-fn files(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_path_buf()]);
-    }
-    let failed = |error| Error::io(path, &error);
-    let mut files = Vec::new();
-    for entry in path.read_dir().map_err(failed)? {
-        let file = entry.map_err(failed)?.path();
-        let is_recording = |end: &std::ffi::OsStr| end == "csv" || end == "parquet";
-        if file.is_file() && file.extension().is_some_and(is_recording) {
-            files.push(file);
-        }
-    }
-    files.sort();
-    if files.is_empty() {
-        return Err(Error::new(ErrorKind::Data, "no .csv and no .parquet lies in it")
-            .at(Place::file(path))
-            .way_out("name the folder that part3_collect writes to"));
-    }
-    Ok(files)
 }
 
 impl Known {

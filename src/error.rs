@@ -21,6 +21,7 @@ struct Inner {
     place: Option<Place>,
     message: String,
     way_out: Option<String>,
+    is_disk_full: bool,
 }
 
 /// The kinds of failure that a caller may want to tell apart.
@@ -82,12 +83,16 @@ pub enum Place {
 impl Error {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl fmt::Display) -> Self {
-        Self(Box::new(Inner { kind, place: None, message: message.to_string(), way_out: None }))
+        let message = message.to_string();
+        Self(Box::new(Inner { kind, place: None, message, way_out: None, is_disk_full: false }))
     }
 
     /// A file that could not be read or written.
     pub fn io(path: impl AsRef<Path>, error: &std::io::Error) -> Self {
-        Self::new(ErrorKind::Io, error).at(Place::file(path))
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        let mut io = Self::new(ErrorKind::Io, error).at(Place::file(path));
+        io.0.is_disk_full = matches!(error.kind(), StorageFull | QuotaExceeded);
+        io
     }
 
     /// An option whose value cannot be right.
@@ -122,6 +127,11 @@ impl Error {
     /// What was wrong, without its place and its way out.
     pub fn message(&self) -> &str {
         &self.0.message
+    }
+
+    /// Whether it is that no more can be written until somebody makes room.
+    pub fn is_disk_full(&self) -> bool {
+        self.0.is_disk_full
     }
 
     /// The exit code of a program that ends with this error: 2 for wrong usage, 1 for any other failure.

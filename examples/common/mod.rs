@@ -26,6 +26,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+use velib::batch::data_files;
 use velib::ingest::{
     Api, Fallback, Gbfs, Metrics, Note, Opendatasoft, Recording, SetAside, SimulatedNetwork, SimulationConfig,
     Snapshot, Source, Stop, VELIB_GBFS,
@@ -290,8 +291,9 @@ impl MetricsOptions {
 /// The history that Part 3 and Part 4 work on.
 #[derive(Args)]
 pub struct DataOptions {
-    /// History to work on, CSV, Parquet or JSON; may be given several times [default: the simulated network]
-    #[arg(long, value_name = "FILE")]
+    /// History to work on, CSV, Parquet or JSON, or a folder of such; may be given several times [default: the simulated
+    /// network]
+    #[arg(long, value_name = "FILE|DIR")]
     data: Vec<PathBuf>,
 }
 
@@ -305,7 +307,7 @@ impl DataOptions {
             recording.deduplicate();
             return Ok((described, recording.into_readings()));
         }
-        let mut recording = Recording::read(&self.data)?;
+        let mut recording = Recording::read(&data_files(&self.data)?)?;
         report_notes(recording.notes());
         report_set_aside(recording.set_aside());
         let repeated = recording.deduplicate();
@@ -440,7 +442,7 @@ impl Drop for Progress {
 pub fn scratch_file(name: &str) -> Result<PathBuf> {
     let path = Path::new("var").join(name);
     std::fs::create_dir_all("var").map_err(|error| Error::io("var", &error))?;
-    for old in [path.clone(), path.with_extension("sqlite-wal"), path.with_extension("sqlite-shm")] {
+    for old in ["", "-wal", "-shm", ".offsets"].map(|end| PathBuf::from(format!("{}{end}", path.display()))) {
         match std::fs::remove_file(&old) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io(&old, &error)),
             _ => {}

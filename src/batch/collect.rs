@@ -1,403 +1,384 @@
-//! From a stream of readings to one CSV: appended batch by batch, each reading once, safe to kill at any moment.
+//! From a topic to files that hold each reading once, whatever breaks, for months.
 //!
-//! The file itself is the memory. Opening it again reads its keys back, so that what it holds is not written twice, and
-//! cuts off a last line that a crash left torn. A consumer that acknowledges to Kafka only after [`CsvCollector::sync`]
-//! therefore loses nothing and repeats nothing: what was not synced comes again, what comes again is known.
+//! How far the topic has been read is noted with how long the files are ([`bookmark`]), so that a crash can only leave behind
+//! what is cut off and comes again; the group's own offsets are for monitors alone. A reading that the topic holds twice is
+//! known by its station and event time ([`known`]). So each stands there once however often anything is killed, and memory
+//! does not grow with the files.
+//!
+//! One thread reads and decodes while another writes: what has come in meanwhile is brought to the disk in one go, so that a
+//! backlog is worked off in few large pieces and the live feed is written at once. Brokers that are away and a full disk are
+//! waited for.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+mod bookmark;
+mod csv_collector;
+mod files;
+mod known;
+mod parquet;
+mod parts;
+mod read_back;
+mod row;
 
-use chrono::{DateTime, Utc};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::thread;
+use std::time::{Duration, Instant};
+
 use serde::Serialize;
 
-use crate::error::{Error, ErrorKind, Place, Result};
-use crate::ingest::Dedupe;
-use crate::station::{StationCode, StationStatus};
+use self::parts::Parts;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::{Gauge, SetAsideFile, Stop};
+use crate::kafka::{Batch, BrokerHandle, Claim, Consumer};
 
-/// The columns of the file, in their order: the names that [`StationStatus`] carries outside the program.
-pub const COLUMNS: [&str; 15] = [
-    "fetched_at",
-    "stationcode",
-    "name",
-    "is_installed",
-    "capacity",
-    "numdocksavailable",
-    "numbikesavailable",
-    "mechanical",
-    "ebike",
-    "is_renting",
-    "is_returning",
-    "duedate",
-    "lat",
-    "lon",
-    "nom_arrondissement_communes",
-];
-const STATION_CODE: usize = 1;
-const LAST_REPORTED: usize = 11;
+pub use csv_collector::{Appended, CsvCollector, Found};
+pub use files::Format;
+pub use parts::Target;
+pub use row::COLUMNS;
 
-/// Bytes that no line of a reading reaches; more without an end is not a torn line.
-const LONGEST_LINE: u64 = 1 << 16;
+/// The most messages in one batch: some 4 MB of readings.
+const BATCH: usize = 10_000;
 
-/// One CSV file that readings are appended to. It is locked against a second collector while this one lives.
-#[derive(Debug)]
-pub struct CsvCollector {
-    path: PathBuf,
-    writer: csv::Writer<File>,
-    dedupe: Dedupe,
-    found: Found,
-    /// Set while a write is under way, so that one that fails leaves it set.
-    broken: bool,
+/// The most messages that are brought to the disk in one go: some 20 MB of rows.
+const AT_ONCE: usize = 100_000;
+
+/// Batches that may wait between the two threads: what is read while the disk is written to.
+const WAITING: usize = 8;
+
+/// How often it is asked whether to stop, and at first how long anything is waited for.
+const GLANCE: Duration = Duration::from_millis(250);
+
+/// The longest pause between two attempts.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// What to collect, and where.
+#[derive(Clone, Debug)]
+pub struct CollectSettings {
+    /// The topic.
+    pub topic: String,
+    /// The consumer group; `None` for one of the target's own path. Collectors into one folder are one group.
+    pub group: Option<String>,
+    /// Where to.
+    pub target: Target,
+    /// Stop when the whole group has read everything; else never. On the embedded broker always, because nothing comes after.
+    pub until_end: bool,
+    /// Ends the work when what was read is on the disk.
+    pub stop: Stop,
+    /// Shows how many messages of this member's partitions are still to be collected.
+    pub lag: Option<Gauge>,
 }
 
-/// What [`CsvCollector::open`] found in the file.
+/// What was collected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Found {
-    /// Lines that are readings.
-    pub readings: u64,
-    /// Lines whose station or time cannot be read; they stay in the file.
-    pub unreadable: u64,
-    /// Bytes of a torn last line, cut off; 0 if the file ended with a whole line.
-    pub torn_bytes: u64,
-}
-
-/// What became of the readings of one [`CsvCollector::append`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Appended {
+pub struct Collected {
+    /// What was there before.
+    pub found: Found,
     /// Readings written.
     pub written: u64,
-    /// Readings left out because the file holds them.
+    /// Readings left out because they were there.
     pub repeated: u64,
+    /// Messages that are no readings.
+    pub set_aside: u64,
+    /// Messages that the topic had deleted before they were read.
+    pub deleted: u64,
 }
 
-impl CsvCollector {
-    /// Opens a file to append to, and creates it with its header where there is none.
-    ///
-    /// A file with other columns is an error and is not touched; so is one that another collector holds.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let failed = |error: io::Error| Error::io(path, &error);
-        let mut file =
-            File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
-        file.try_lock().map_err(|error| match error {
-            std::fs::TryLockError::WouldBlock => Error::new(ErrorKind::Io, "another collector is writing to it")
-                .at(Place::file(path))
-                .way_out("stop that one, or collect to another file"),
-            std::fs::TryLockError::Error(error) => failed(error),
+/// What a collector has to tell while it works.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// More is on the disk: all so far.
+    Written(Collected),
+    /// So many bytes that a crash had left behind what counts were cut off; what they held comes again.
+    CutOff(u64),
+    /// The files had lost some of what was collected: the topic is read from its beginning.
+    FilesShort,
+    /// The brokers are away; they are waited for.
+    BrokersAway,
+    /// The brokers are back.
+    BrokersBack,
+    /// Nothing can be written; it is tried again and again.
+    DiskFull(Error),
+    /// It can.
+    DiskFreed,
+    /// Another collector, which the group has given up, still holds the files of some partitions; they are waited for.
+    FilesHeld,
+    /// The topic had deleted so many messages of a partition before they were read.
+    Deleted {
+        /// The partition.
+        partition: i32,
+        /// How many.
+        messages: i64,
+    },
+}
+
+/// Collects the topic into files until its end is reached, or it is told to stop; `tell` is told what happens.
+///
+/// Messages that are no readings are kept beside the files, in `….set-aside.jsonl`, before their place in the topic is passed.
+pub fn collect(broker: &BrokerHandle, settings: &CollectSettings, tell: &mut dyn FnMut(Notice)) -> Result<Collected> {
+    let CollectSettings { topic, target, until_end, stop, lag, .. } = settings;
+    let parts = Parts::open(target)?;
+    let (to_reader, done) = mpsc::channel();
+    let aside = SetAsideFile::new(target.set_aside());
+    let mut worker = Worker {
+        parts,
+        aside,
+        topic: None,
+        collected: Collected::default(),
+        next: BTreeMap::new(),
+        open: Vec::new(),
+        to_reader,
+        stop,
+        tell,
+    };
+    worker.claim(&BTreeSet::new())?;
+    let own_group = || format!("part3-collect {}", absolute(target.path()));
+    let group = settings.group.clone().unwrap_or_else(own_group);
+    if broker.is_embedded() {
+        // Its offsets mean nothing after the run: a reading that comes again is known by its key.
+        let mut consumer = Consumer::new(broker, topic, &group)?.until(stop);
+        let mut partitions = BTreeSet::new();
+        consumer.each_batch(BATCH, true, |batch| {
+            partitions.extend(batch.next().keys());
+            worker.claim(&partitions)?;
+            worker.take_in(batch)?;
+            worker.flush()
         })?;
+        worker.finish()?;
+        return Ok(worker.collected);
+    }
+    let (to_work, work) = mpsc::sync_channel(WAITING);
+    let member = matches!(target, Target::File(..)).then_some("collector");
+    let consumer = Consumer::claimed_by(broker, topic, &group, member, asking(to_work.clone()))?;
+    let consumer = consumer.with_patience(Duration::MAX);
+    let consumer = match lag {
+        Some(lag) => consumer.showing_lag(lag),
+        None => consumer,
+    };
+    worker.topic = Some(consumer.full_topic()?);
+    thread::scope(|scope| {
+        let reader = scope.spawn(move || read(consumer, *until_end, stop, &to_work, &done));
+        let worked = worker.work(&work);
+        let collected = worker.collected;
+        // The reader ends when nobody takes what it reads, or answers.
+        drop((worker, work));
+        let read = reader.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Kafka, "the reading thread has failed")));
+        worked.and(read).map(|()| collected)
+    })
+}
 
-        let mut dedupe = Dedupe::unbounded();
-        let (found, end) = read_back(&file, path, &mut dedupe)?;
-        file.set_len(end).map_err(failed)?;
-        file.seek(SeekFrom::Start(end)).map_err(failed)?;
-        let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(file);
-        if end == 0 {
-            writer.write_record(COLUMNS).map_err(|error| Error::io(path, &error.into()))?;
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Written(collected) => write!(f, "{} readings written", collected.written),
+            Self::CutOff(bytes) => {
+                write!(f, "{bytes} bytes that a crash had left were cut off: what they held comes again")
+            }
+            Self::FilesShort => f.write_str(
+                "the files are shorter than what was collected in them: the topic is read from its beginning, and what is \
+                 missing comes again if it is still there",
+            ),
+            Self::BrokersAway => f.write_str("the broker is away: waiting for it"),
+            Self::BrokersBack => f.write_str("the broker is back"),
+            Self::DiskFull(error) => write!(f, "{error}: waiting for room; nothing is lost meanwhile"),
+            Self::DiskFreed => f.write_str("there is room again"),
+            Self::FilesHeld => f.write_str(
+                "another collector still holds files of partitions that are this one's now: waiting until it lets go, or ends",
+            ),
+            Self::Deleted { partition, messages } => {
+                write!(f, "the topic has deleted {messages} messages of partition {partition} before they were read")
+            }
         }
-        let mut collector = Self { path: path.to_path_buf(), writer, dedupe, found, broken: false };
-        collector.sync()?;
-        sync_folder(path);
-        Ok(collector)
+    }
+}
+
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string()
+}
+
+/// What the reading thread sends.
+enum Event {
+    Batch(Batch),
+    /// Which of these partitions can be read, and from where? All that was sent before is on the disk when the answer comes.
+    Claim(BTreeSet<i32>, Sender<BTreeMap<i32, Option<i64>>>),
+    /// Up to where has the group read?
+    Positions(Sender<BTreeMap<i32, i64>>),
+    Tell(Notice),
+}
+
+/// Asks the working thread for partitions.
+fn asking(to_work: SyncSender<Event>) -> Claim {
+    Box::new(move |partitions| ask(&to_work, |to_me| Event::Claim(partitions.clone(), to_me)))
+}
+
+/// Sends a question to the working thread and waits for the answer.
+fn ask<T>(to_work: &SyncSender<Event>, question: impl FnOnce(Sender<T>) -> Event) -> Result<T> {
+    let (to_me, answer) = mpsc::channel();
+    to_work.send(question(to_me)).map_err(|_| stopped())?;
+    answer.recv().map_err(|_| stopped())
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::Kafka, "reading was stopped")
+}
+
+/// The reading thread.
+fn read(
+    mut consumer: Consumer,
+    until_end: bool,
+    stop: &Stop,
+    to_work: &SyncSender<Event>,
+    done: &Receiver<Batch>,
+) -> Result<()> {
+    let send = |event| to_work.send(event).map_err(|_| stopped());
+    let mut was_away = false;
+    let (mut asked, mut attempts) = (Instant::now(), 0);
+    while !stop.is_requested() {
+        let batch = consumer.next_batch(BATCH, GLANCE)?;
+        if consumer.is_away() != was_away {
+            was_away = consumer.is_away();
+            send(Event::Tell(if was_away { Notice::BrokersAway } else { Notice::BrokersBack }))?;
+        }
+        let is_over = until_end && batch.at_end;
+        if batch.messages() > 0 {
+            send(Event::Batch(batch))?;
+        }
+        while let Ok(batch) = done.try_recv() {
+            consumer.note(batch);
+        }
+        if !consumer.is_waiting() {
+            attempts = 0;
+        } else if asked.elapsed() >= PAUSE.min(GLANCE * 2_u32.saturating_pow(attempts)) {
+            // The one that has it now is about to hear of it.
+            if attempts == 3 {
+                send(Event::Tell(Notice::FilesHeld))?;
+            }
+            consumer.locate_again()?;
+            (asked, attempts) = (Instant::now(), attempts + 1);
+        }
+        // While the brokers are away nobody knows where the topic ends.
+        if is_over && consumer.is_topic_read(&ask(to_work, Event::Positions)?).unwrap_or(false) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The working thread: the caller's own.
+struct Worker<'a> {
+    parts: Parts,
+    aside: SetAsideFile,
+    /// The topic with its cluster; `None` on the embedded broker.
+    topic: Option<String>,
+    collected: Collected,
+    /// For each partition the offset after the last message that was taken in.
+    next: BTreeMap<i32, i64>,
+    /// Batches that were taken in and are not on the disk yet.
+    open: Vec<Batch>,
+    to_reader: Sender<Batch>,
+    stop: &'a Stop,
+    tell: &'a mut dyn FnMut(Notice),
+}
+
+impl Worker<'_> {
+    fn work(&mut self, work: &Receiver<Event>) -> Result<()> {
+        while let Ok(first) = work.recv() {
+            let mut event = Some(first);
+            while let Some(next) = event {
+                match next {
+                    Event::Batch(batch) => {
+                        self.take_in(&batch)?;
+                        self.open.push(batch);
+                    }
+                    Event::Claim(partitions, to_reader) => {
+                        self.flush()?;
+                        // A reader that has gone needs no answer.
+                        let _ = to_reader.send(self.claim(&partitions)?);
+                    }
+                    Event::Positions(to_reader) => {
+                        self.flush()?;
+                        let _ = to_reader.send(self.parts.positions()?);
+                    }
+                    Event::Tell(notice) => (self.tell)(notice),
+                }
+                let waiting: usize = self.open.iter().map(Batch::messages).sum();
+                event = if waiting < AT_ONCE { work.try_recv().ok() } else { None };
+            }
+            self.flush()?;
+        }
+        self.finish()
     }
 
-    /// What the file held when it was opened.
-    pub fn found(&self) -> Found {
-        self.found
+    fn finish(&mut self) -> Result<()> {
+        self.patiently(|worker| worker.parts.finish())
     }
 
-    /// Appends the readings that the file does not hold yet, in their order. They are safe only after [`sync`](Self::sync).
-    ///
-    /// After an error nobody knows what reached the file, so every further call fails: open it again.
-    pub fn append(&mut self, readings: &[StationStatus]) -> Result<Appended> {
-        self.write(|collector| {
-            let mut appended = Appended::default();
-            for reading in readings {
-                if collector.dedupe.insert(&reading.station_code, reading.last_reported) {
-                    collector.writer.serialize(reading)?;
-                    appended.written += 1;
-                } else {
-                    appended.repeated += 1;
+    /// Takes partitions with their files.
+    fn claim(&mut self, partitions: &BTreeSet<i32>) -> Result<BTreeMap<i32, Option<i64>>> {
+        let claimed = self.parts.claim(self.topic.as_deref(), partitions)?;
+        let cut_off = self.parts.found().torn_bytes - self.collected.found.torn_bytes;
+        if cut_off > 0 {
+            (self.tell)(Notice::CutOff(cut_off));
+        }
+        if self.parts.found().short && !self.collected.found.short {
+            (self.tell)(Notice::FilesShort);
+        }
+        self.collected.found = self.parts.found();
+        Ok(claimed)
+    }
+
+    fn take_in(&mut self, batch: &Batch) -> Result<()> {
+        for (partition, readings) in batch.by_partition() {
+            let appended = self.parts.append(partition, readings)?;
+            self.collected.written += appended.written;
+            self.collected.repeated += appended.repeated;
+        }
+        for (&partition, &messages) in batch.deleted.iter().filter(|(_, messages)| **messages > 0) {
+            self.collected.deleted += messages.unsigned_abs();
+            (self.tell)(Notice::Deleted { partition, messages });
+        }
+        self.patiently(|worker| worker.aside.keep(&batch.set_aside))?;
+        self.collected.set_aside += batch.set_aside.len() as u64;
+        self.next.extend(batch.next());
+        Ok(())
+    }
+
+    /// Brings what was taken in to the disk.
+    fn flush(&mut self) -> Result<()> {
+        if self.next.is_empty() {
+            return Ok(());
+        }
+        self.patiently(|worker| worker.parts.sync(worker.topic.as_deref(), &worker.next))?;
+        self.next.clear();
+        for batch in self.open.drain(..) {
+            // A reader that has ended needs no answer: its group reads on from the bookmark.
+            let _ = self.to_reader.send(batch);
+        }
+        (self.tell)(Notice::Written(self.collected));
+        Ok(())
+    }
+
+    /// Does something again and again as long as the disk is full, unless it is time to stop.
+    fn patiently(&mut self, mut work: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+        let mut pause = GLANCE;
+        loop {
+            let done = work(self);
+            match &done {
+                Err(error) if error.is_disk_full() && !self.stop.is_requested() => {
+                    if pause == GLANCE {
+                        (self.tell)(Notice::DiskFull(error.clone()));
+                    }
+                    self.stop.wait(pause);
+                    pause = PAUSE.min(2 * pause);
+                }
+                _ => {
+                    if pause > GLANCE && done.is_ok() {
+                        (self.tell)(Notice::DiskFreed);
+                    }
+                    return done;
                 }
             }
-            Ok(appended)
-        })
-    }
-
-    /// Returns when everything appended is on the disk. To be called before the readings are acknowledged to Kafka.
-    pub fn sync(&mut self) -> Result<()> {
-        self.write(|collector| {
-            collector.writer.flush()?;
-            collector.writer.get_ref().sync_all()
-        })
-    }
-
-    fn write<T>(&mut self, work: impl FnOnce(&mut Self) -> io::Result<T>) -> Result<T> {
-        if self.broken {
-            return Err(Error::new(ErrorKind::Io, "an earlier write failed")
-                .at(Place::file(&self.path))
-                .way_out("open the file again; what it does not hold comes again from Kafka"));
         }
-        self.broken = true;
-        let done = work(self).map_err(|error| Error::io(&self.path, &error))?;
-        self.broken = false;
-        Ok(done)
-    }
-}
-
-/// Reads the keys of a file into `dedupe`; what was found, and where its last whole line ends (0: not even a header).
-fn read_back(file: &File, path: &Path, dedupe: &mut Dedupe) -> Result<(Found, u64)> {
-    let failed = |error: io::Error| Error::io(path, &error);
-    let length = file.metadata().map_err(failed)?.len();
-    let header = format!("{}\n", COLUMNS.join(","));
-    if length < header.len() as u64 && header.as_bytes().starts_with(&bytes_from(file, 0).map_err(failed)?) {
-        return Ok((Found { torn_bytes: length, ..Found::default() }, 0));
-    }
-
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).from_reader(BufReader::new(start_at(file, 0).map_err(failed)?));
-    let columns = reader.byte_headers().map_err(|error| failed(error.into()))?;
-    if columns != COLUMNS.as_slice() {
-        let columns: Vec<_> = columns.iter().map(String::from_utf8_lossy).collect();
-        return Err(Error::new(ErrorKind::Data, format_args!("its columns are `{}`", columns.join(",")))
-            .at(Place::line(path, 1))
-            .way_out(format_args!("collect to a new file, or to one with the columns `{}`", COLUMNS.join(","))));
-    }
-
-    let mut found = Found::default();
-    let mut note = |record: &csv::ByteRecord| match key(record) {
-        Some((station_code, last_reported)) => {
-            dedupe.insert(&station_code, last_reported);
-            found.readings += 1;
-        }
-        None => found.unreadable += 1,
-    };
-    // Only the last record can be torn, so each is noted when the next one has been seen.
-    let (mut record, mut last) = (csv::ByteRecord::new(), csv::ByteRecord::new());
-    while reader.read_byte_record(&mut record).map_err(|error| failed(error.into()))? {
-        if last.position().is_some() {
-            note(&last);
-        }
-        std::mem::swap(&mut record, &mut last);
-    }
-    let Some(start) = last.position() else {
-        let header_is_whole = is_whole(&bytes_from(file, 0).map_err(failed)?);
-        return Ok(if header_is_whole { (found, length) } else { (Found { torn_bytes: length, ..found }, 0) });
-    };
-    if length - start.byte() > LONGEST_LINE {
-        return Err(Error::new(ErrorKind::Data, "a quote is opened here and never closed")
-            .at(Place::line(path, start.line()))
-            .way_out("repair the line, or collect to a new file"));
-    }
-    if is_whole(&bytes_from(file, start.byte()).map_err(failed)?) {
-        note(&last);
-        return Ok((found, length));
-    }
-    found.torn_bytes = length - start.byte();
-    Ok((found, start.byte()))
-}
-
-/// The station and the event time of a line, if it is one of a reading.
-fn key(record: &csv::ByteRecord) -> Option<(StationCode, DateTime<Utc>)> {
-    let text = |column: usize| std::str::from_utf8(record.get(column)?).ok();
-    let last_reported = DateTime::parse_from_rfc3339(text(LAST_REPORTED)?).ok()?;
-    (record.len() == COLUMNS.len()).then_some((StationCode::new(text(STATION_CODE)?).ok()?, last_reported.to_utc()))
-}
-
-/// Whether the bytes of one record, from its start to the end of the file, are all of it: no quote open, and an end of line.
-fn is_whole(line: &[u8]) -> bool {
-    line.ends_with(b"\n") && line.iter().filter(|&&byte| byte == b'"').count() % 2 == 0
-}
-
-fn start_at(mut file: &File, byte: u64) -> io::Result<&File> {
-    file.seek(SeekFrom::Start(byte))?;
-    Ok(file)
-}
-
-fn bytes_from(file: &File, byte: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    start_at(file, byte)?.read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// A new file outlives a loss of power only if its folder was synced too. Not every system can; the file itself is synced.
-fn sync_folder(path: &Path) {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let _ = File::open(folder).and_then(|folder| folder.sync_all());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::batch::testing::{at, readings};
-    use proptest::prelude::*;
-    use std::collections::HashSet;
-    use std::fs;
-
-    fn read(path: &Path) -> Vec<StationStatus> {
-        csv::Reader::from_path(path).unwrap().deserialize().map(|reading| reading.unwrap()).collect()
-    }
-
-    fn distinct(readings: &[StationStatus]) -> Vec<StationStatus> {
-        let mut seen = HashSet::new();
-        readings.iter().filter(|reading| seen.insert(reading.key())).cloned().collect()
-    }
-
-    fn awkward() -> Vec<StationStatus> {
-        let reading = |code: &str, name: &str, seconds| StationStatus {
-            name: Some(name.into()),
-            commune: Some("Paris,\n\"16e\"\n".into()),
-            ..StationStatus::unknown(StationCode::new(code).unwrap(), at(seconds), at(seconds + 60))
-        };
-        vec![reading("16107", "Benjamin Godard", 0), reading("\"q\"", "a \"b\"", 0), reading("31024_relais", "é\n", 1)]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn what_is_read_back_is_what_was_appended_each_key_once(
-            batches in prop::collection::vec(readings(), 0..4),
-        ) {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("a.csv");
-            let all = batches.concat();
-            let mut written = 0;
-            for batch in &batches {
-                let mut collector = CsvCollector::open(&path).unwrap();
-                prop_assert_eq!(collector.found(), Found { readings: written, ..Found::default() });
-                let appended = collector.append(batch).unwrap();
-                prop_assert_eq!(appended.written + appended.repeated, batch.len() as u64);
-                collector.sync().unwrap();
-                written += appended.written;
-            }
-            if !batches.is_empty() {
-                prop_assert_eq!(read(&path), distinct(&all));
-            }
-        }
-    }
-
-    #[test]
-    fn after_a_crash_at_any_byte_the_same_readings_again_make_the_same_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.csv");
-        let all = awkward();
-        let mut ends = vec![];
-        for count in 0..=all.len() {
-            let mut collector = CsvCollector::open(&path).unwrap();
-            collector.append(&all[..count]).unwrap();
-            collector.sync().unwrap();
-            ends.push(fs::metadata(&path).unwrap().len());
-        }
-        let whole = fs::read(&path).unwrap();
-        for cut in 0..=whole.len() {
-            fs::write(&path, &whole[..cut]).unwrap();
-            let mut collector = CsvCollector::open(&path).unwrap();
-            let kept = ends.iter().rposition(|&end| end <= cut as u64);
-            let torn_bytes = cut as u64 - kept.map_or(0, |kept| ends[kept]);
-            let readings = kept.unwrap_or(0) as u64;
-            assert_eq!(collector.found(), Found { readings, unreadable: 0, torn_bytes }, "cut at byte {cut}");
-            let appended = collector.append(&all).unwrap();
-            assert_eq!(appended, Appended { written: all.len() as u64 - readings, repeated: readings });
-            collector.sync().unwrap();
-            assert_eq!(fs::read(&path).unwrap(), whole, "cut at byte {cut}");
-        }
-    }
-
-    #[test]
-    fn the_columns_are_the_names_of_the_reading_in_its_order() {
-        let mut writer = csv::Writer::from_writer(vec![]);
-        writer.serialize(&awkward()[0]).unwrap();
-        let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
-        assert_eq!(text.lines().next(), Some(COLUMNS.join(",").as_str()));
-        assert_eq!((COLUMNS[STATION_CODE], COLUMNS[LAST_REPORTED]), ("stationcode", "duedate"));
-    }
-
-    #[test]
-    fn a_file_with_other_columns_is_named_and_left_as_it_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("other.csv");
-        for text in ["stationcode;duedate\n16107;x\n", "id\n", "not a table"] {
-            fs::write(&path, text).unwrap();
-            let error = CsvCollector::open(&path).unwrap_err();
-            let columns = text.lines().next().unwrap();
-            let start = format!("{}:1: its columns are `{columns}`; collect to a new file", path.display());
-            assert!(error.to_string().starts_with(&start), "{error}");
-            assert_eq!((error.kind(), fs::read_to_string(&path).unwrap().as_str()), (ErrorKind::Data, text));
-        }
-    }
-
-    #[test]
-    fn unreadable_lines_stay_and_are_counted() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.csv");
-        let text = format!("{}\nbroken,line\n{}\n", COLUMNS.join(","), ",".repeat(COLUMNS.len() - 1));
-        fs::write(&path, &text).unwrap();
-        let mut collector = CsvCollector::open(&path).unwrap();
-        assert_eq!(collector.found(), Found { unreadable: 2, ..Found::default() });
-        collector.append(&awkward()).unwrap();
-        collector.sync().unwrap();
-        assert!(fs::read_to_string(&path).unwrap().starts_with(&text));
-    }
-
-    #[test]
-    fn a_header_without_its_end_of_line_is_written_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.csv");
-        for text in [format!("\u{feff}{}", COLUMNS.join(",")), COLUMNS.join(",")] {
-            fs::write(&path, &text).unwrap();
-            assert_eq!(CsvCollector::open(&path).unwrap().found().torn_bytes, text.len() as u64);
-            assert_eq!(fs::read_to_string(&path).unwrap(), COLUMNS.join(",") + "\n");
-        }
-    }
-
-    #[test]
-    fn a_quote_that_never_closes_is_no_torn_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.csv");
-        let text = format!("{}\n\"{}", COLUMNS.join(","), "16107\n".repeat(20_000));
-        fs::write(&path, &text).unwrap();
-        let error = CsvCollector::open(&path).unwrap_err();
-        assert!(error.to_string().contains("a.csv:2: a quote is opened here"), "{error}");
-        assert_eq!(fs::read_to_string(&path).unwrap(), text);
-    }
-
-    #[test]
-    fn a_second_collector_on_the_same_file_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.csv");
-        let first = CsvCollector::open(&path).unwrap();
-        let error = CsvCollector::open(&path).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .ends_with("another collector is writing to it; stop that one, or collect to another file")
-        );
-        drop(first);
-        CsvCollector::open(&path).unwrap();
-    }
-
-    #[test]
-    fn a_folder_that_is_not_there_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("none").join("a.csv");
-        let error = CsvCollector::open(&path).unwrap_err();
-        assert_eq!((error.kind(), error.place()), (ErrorKind::Io, Some(&Place::file(&path))));
-    }
-
-    /// A full disk, where the system has one to offer.
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn after_a_failed_write_every_call_fails_until_the_file_is_opened_again() {
-        let full = File::options().write(true).open("/dev/full").unwrap();
-        let mut collector = CsvCollector {
-            path: "/dev/full".into(),
-            writer: csv::WriterBuilder::new().has_headers(false).from_writer(full),
-            dedupe: Dedupe::new(),
-            found: Found::default(),
-            broken: false,
-        };
-        collector.append(&awkward()).unwrap();
-        assert_eq!(collector.sync().unwrap_err().kind(), ErrorKind::Io);
-        let again = collector.append(&awkward()).unwrap_err();
-        assert!(again.to_string().contains("an earlier write failed; open the file again"), "{again}");
     }
 }

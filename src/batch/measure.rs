@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::collect::Appended;
+use super::collect::Collected;
 use crate::ingest::{Counter, Gauge, Metrics};
 
 /// The numbers of a collector, told after each write.
@@ -13,6 +13,8 @@ pub struct CollectMetrics {
     set_aside: Counter,
     lag: Gauge,
     last_write: Gauge,
+    /// What was counted so far.
+    counted: Collected,
 }
 
 impl CollectMetrics {
@@ -32,18 +34,20 @@ impl CollectMetrics {
                 "velib_collector_last_write_timestamp_seconds",
                 "When something was written and synced last, in Unix time.",
             ),
+            counted: Collected::default(),
         }
     }
 
-    /// Counts what was written and synced at `now`, with so many messages set aside.
-    pub fn note(&self, appended: Appended, set_aside: usize, now: DateTime<Utc>) {
-        self.written.add(appended.written);
-        self.repeated.add(appended.repeated);
-        self.set_aside.add(set_aside as u64);
+    /// Counts what was collected until `now`, all of it written and synced.
+    pub fn note(&mut self, collected: &Collected, now: DateTime<Utc>) {
+        self.written.add(collected.written - self.counted.written);
+        self.repeated.add(collected.repeated - self.counted.repeated);
+        self.set_aside.add(collected.set_aside - self.counted.set_aside);
         self.last_write.set(now.timestamp_millis() as f64 / 1000.0);
+        self.counted = *collected;
     }
 
-    /// For [`Consumer::showing_lag`](crate::kafka::Consumer::showing_lag).
+    /// For [`CollectSettings::lag`](super::CollectSettings::lag).
     pub fn lag(&self) -> &Gauge {
         &self.lag
     }

@@ -1,7 +1,7 @@
 //! Part 3: from Kafka to one CSV, and the statistics of what was collected, by DataFrame and by SQL.
 //!
-//! [`CsvCollector`] appends what a consumer brings to one file, each reading once, whatever crashes in between. A [`Table`]
-//! is any slice of readings as columns. [`statistics`] summarises it by polars' DataFrame API or by SQL ([`Engine`]): one
+//! [`collect()`] brings a topic to files, each reading once, whatever breaks in between; [`CsvCollector`] is the file alone. A
+//! [`Table`] is any slice of readings as columns. [`statistics`] summarises it by polars' DataFrame API or by SQL ([`Engine`]): one
 //! set of definitions ([`Statistics`]), two ways to compute it, one answer. [`partition_statistics`] computes the same
 //! from parts of the table, and [`compare_partitions`] times one way of partitioning against another.
 //!
@@ -27,6 +27,7 @@
 //! ```
 
 mod collect;
+mod data_files;
 mod dataframe;
 mod engine;
 mod measure;
@@ -37,7 +38,10 @@ mod table;
 #[cfg(test)]
 mod testing;
 
-pub use collect::{Appended, COLUMNS, CsvCollector, Found};
+pub use collect::{
+    Appended, COLUMNS, CollectSettings, Collected, CsvCollector, Format, Found, Notice, Target, collect,
+};
+pub use data_files::data_files;
 pub use engine::{Engine, statistics};
 pub use measure::CollectMetrics;
 pub use partitions::{MAX_PARTITIONS, PartitionReport, PartitionTimes, compare_partitions, partition_statistics};

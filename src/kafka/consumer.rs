@@ -40,6 +40,12 @@ const GLANCE: Duration = Duration::from_millis(10);
 /// Tells for each of some partitions the offset to go on from; a partition it leaves out is read from the beginning.
 pub type Locate = Box<dyn FnMut(&BTreeSet<i32>) -> Result<BTreeMap<i32, i64>> + Send>;
 
+/// Tells which of some partitions can be read now, and the offset to go on from in each, `None` for the beginning.
+pub type Claim = Box<dyn FnMut(&BTreeSet<i32>) -> Result<BTreeMap<i32, Option<i64>>> + Send>;
+
+/// How often brokers that are away are asked whether they are back.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
 /// Reads the readings of one topic as a member of a group.
 pub struct Consumer {
     client: BaseConsumer<Membership>,
@@ -49,16 +55,29 @@ pub struct Consumer {
     epoch: u64,
     ended: BTreeSet<i32>,
     embedded: Option<Embedded>,
-    locate: Option<Locate>,
     stop: Stop,
-    away_since: Option<Instant>,
+    claim: Option<Claim>,
+    /// Where each partition goes on, if its messages must follow each other.
+    expected: Option<BTreeMap<i32, i64>>,
+    is_waiting: bool,
+    away: Option<Away>,
     patience: Duration,
     known: KnownStations,
+}
+
+/// Brokers that do not answer: since when, and when they were last asked.
+struct Away {
+    since: Instant,
+    asked: Instant,
 }
 
 impl Consumer {
     /// Joins `group` to read `topic`, from what the group acknowledged last; a new group from the beginning.
     pub fn new(broker: &BrokerHandle, topic: &str, group: &str) -> Result<Self> {
+        Self::join(broker, topic, group, None)
+    }
+
+    fn join(broker: &BrokerHandle, topic: &str, group: &str, member: Option<&str>) -> Result<Self> {
         if group.is_empty() {
             return Err(Error::usage("--group", "the consumer group needs a name"));
         }
@@ -77,6 +96,9 @@ impl Consumer {
             .set("statistics.interval.ms", "5000")
             // The end of a partition is told after so long without a message.
             .set("fetch.wait.max.ms", "100");
+        if let Some(member) = member {
+            config.set("group.instance.id", member);
+        }
         if broker.gate().is_some() {
             // The embedded broker answers a fetch that found nothing only when this time is over, come what may.
             config.set("fetch.wait.max.ms", "5");
@@ -99,9 +121,11 @@ impl Consumer {
             epoch: 0,
             ended: BTreeSet::new(),
             embedded,
-            locate: None,
             stop: Stop::new(),
-            away_since: None,
+            claim: None,
+            expected: None,
+            is_waiting: false,
+            away: None,
             patience: PATIENCE,
             known: KnownStations::default(),
         })
@@ -111,8 +135,44 @@ impl Consumer {
     /// for work that keeps its place in the topic together with its results. The group's own offsets are written
     /// ([`note`](Self::note)) for those who watch its lag, and not read. On the embedded broker, whose topics end with it,
     /// `locate` is not asked.
-    pub fn located_by(broker: &BrokerHandle, topic: &str, group: &str, locate: Locate) -> Result<Self> {
-        Ok(Self { locate: Some(locate), ..Self::new(broker, topic, group)? })
+    pub fn located_by(broker: &BrokerHandle, topic: &str, group: &str, mut locate: Locate) -> Result<Self> {
+        let claim: Claim = Box::new(move |assigned| {
+            let located = locate(assigned)?;
+            Ok(assigned.iter().map(|partition| (*partition, located.get(partition).copied())).collect())
+        });
+        Ok(Self { claim: Some(claim), ..Self::new(broker, topic, group)? })
+    }
+
+    /// As [`located_by`](Self::located_by), for work that must hold a partition's results before it reads it, and that must
+    /// miss no message: a partition that `claim` leaves out is not read until [`locate_again`](Self::locate_again) asks anew.
+    /// Messages that were deleted before they were read are counted in [`Batch::deleted`]; a topic that was made anew is an
+    /// error. With a name for this `member`, of which the group has one alone, it takes its partitions back at once
+    /// after a crash; without one the group waits for seconds to see that it has gone.
+    pub fn claimed_by(
+        broker: &BrokerHandle,
+        topic: &str,
+        group: &str,
+        member: Option<&str>,
+        claim: Claim,
+    ) -> Result<Self> {
+        let expected = Some(BTreeMap::new());
+        Ok(Self { claim: Some(claim), expected, ..Self::join(broker, topic, group, member)? })
+    }
+
+    /// The same, but brokers may be away for so long before it is an error. Default: 30 seconds.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Whether the brokers are away.
+    pub fn is_away(&self) -> bool {
+        self.away.is_some()
+    }
+
+    /// Whether there are partitions of this member that could not be claimed yet.
+    pub fn is_waiting(&self) -> bool {
+        self.is_waiting
     }
 
     /// The same consumer, whose [`each_batch`](Self::each_batch) ends when `stop` is requested.
@@ -138,17 +198,18 @@ impl Consumer {
     /// Goes on from where `locate` says now, in all partitions of this member.
     pub fn locate_again(&mut self) -> Result<()> {
         let assigned = self.client.context().assigned().clone();
-        let (Some(locate), Some(assigned)) = (&mut self.locate, assigned) else { return Ok(()) };
+        let (Some(claim), Some(assigned)) = (&mut self.claim, assigned) else { return Ok(()) };
         self.ended.clear();
-        if assigned.is_empty() {
-            return Ok(());
-        }
-        let located = locate(&assigned)?;
-        let mut start = TopicPartitionList::with_capacity(assigned.len());
+        let claimed = claim(&assigned)?;
+        let mut start = TopicPartitionList::with_capacity(claimed.len());
         let failed = |error: KafkaError| self.broker.failed("the partitions could not be opened", &error);
-        for partition in assigned {
-            let offset = located.get(&partition).map_or(Offset::Beginning, |&offset| Offset::Offset(offset));
+        for (&partition, offset) in &claimed {
+            let offset = offset.map_or(Offset::Beginning, Offset::Offset);
             start.add_partition_offset(&self.topic, partition, offset).map_err(failed)?;
+        }
+        self.is_waiting = claimed.len() < assigned.len();
+        if let Some(expected) = &mut self.expected {
+            *expected = claimed.into_iter().filter_map(|(partition, offset)| Some((partition, offset?))).collect();
         }
         self.client.assign(&start).map_err(failed)
     }
@@ -174,9 +235,16 @@ impl Consumer {
                     if self.is_reassigned() {
                         return Err(self.error("a message came with an assignment".to_owned()));
                     }
-                    self.away_since = None;
+                    self.away = None;
                     if !self.ended.is_empty() {
                         self.ended.remove(&message.partition());
+                    }
+                    if let Some(expected) = &mut self.expected
+                        && let Some(wanted) = expected.insert(message.partition(), message.offset() + 1)
+                        && wanted != message.offset()
+                    {
+                        let deleted = self.deleted(message.partition(), wanted, message.offset())?;
+                        *batch.deleted.entry(message.partition()).or_default() += deleted;
                     }
                     if let Some(embedded) = &mut self.embedded {
                         embedded.next.insert(message.partition(), message.offset() + 1);
@@ -188,7 +256,7 @@ impl Consumer {
                     false
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    self.away_since = None;
+                    self.away = None;
                     self.ended.insert(partition);
                     false
                 }
@@ -314,7 +382,7 @@ impl Consumer {
     }
 
     fn empty_batch(&self) -> Batch {
-        let member = self.locate.is_some().then(|| self.client.group_metadata()).flatten();
+        let member = self.claim.is_some().then(|| self.client.group_metadata()).flatten();
         Batch::new(self.epoch, member.map(GroupMember::of))
     }
 
@@ -344,31 +412,59 @@ impl Consumer {
     /// What the library mends by itself is borne for a while; everything else ends the reading.
     fn bear(&mut self, error: &KafkaError) -> Result<()> {
         use RDKafkaErrorCode::{
-            AllBrokersDown, Authentication, BrokerTransportFailure, OperationTimedOut, Resolve, SSL,
+            AllBrokersDown, Authentication, BrokerTransportFailure, OperationTimedOut, PollExceeded, Resolve, SSL,
             UnknownTopicOrPartition,
         };
         match error.rdkafka_error_code() {
             // A broker that is shutting down or starting refuses users and breaks TLS off too.
             Some(AllBrokersDown | Authentication | BrokerTransportFailure | OperationTimedOut | Resolve | SSL) => {
-                self.away_since.get_or_insert_with(Instant::now);
+                let now = Instant::now();
+                self.away.get_or_insert(Away { since: now, asked: now });
                 Ok(())
             }
+            // Whoever has not asked for long is out of the group, and asks again now: it is let in again.
+            Some(PollExceeded) => Ok(()),
             Some(UnknownTopicOrPartition) => Err(self.error("the topic is not there any more".to_owned())),
             _ => Err(self.error(format!("it could not be read: {error}"))),
         }
     }
 
-    /// An error if the brokers have been away for too long and do not answer now either.
+    /// Asks brokers that are away now and then; an error if they have been for too long.
     fn check_away(&mut self) -> Result<()> {
-        if self.away_since.is_some_and(|since| since.elapsed() >= self.patience) {
-            self.client.fetch_metadata(Some(&self.topic), self.patience.min(ANSWER)).map_err(|error| {
-                self.broker
+        let Some(away) = &mut self.away else { return Ok(()) };
+        let wait = ASK_AGAIN.min(self.patience);
+        if away.asked.elapsed() < wait {
+            return Ok(());
+        }
+        let answer = self.client.fetch_metadata(Some(&self.topic), wait.max(Duration::from_millis(100)));
+        away.asked = Instant::now();
+        match answer {
+            Ok(_) => self.away = None,
+            Err(error) if away.since.elapsed() >= self.patience => {
+                return Err(self
+                    .broker
                     .failed("the broker has gone away", &error)
-                    .way_out("start again when it is back: what was acknowledged is not read twice")
-            })?;
-            self.away_since = None;
+                    .way_out("start again when it is back: what was acknowledged is not read twice"));
+            }
+            Err(_) => {}
         }
         Ok(())
+    }
+
+    /// How many messages are gone, where one came at offset `came` and that at `wanted` was to come.
+    fn deleted(&self, partition: i32, wanted: i64, came: i64) -> Result<i64> {
+        if came < wanted {
+            let message = format!(
+                "partition {partition} begins anew: offset {wanted} was to come next, and {came} came. The topic was \
+                 deleted and made again"
+            );
+            return Err(self.error(message).way_out(
+                "collect to another file, or delete the .offsets beside this one: what the topic holds is then added to it",
+            ));
+        }
+        // Not every offset holds a message: some are marks of a transaction.
+        let first = self.client.fetch_watermarks(&self.topic, partition, ANSWER).map_or(came, |(first, _)| first);
+        Ok((first.min(came) - wanted).max(0))
     }
 
     fn error(&self, message: String) -> Error {

@@ -53,7 +53,7 @@ mod topic;
 mod transaction;
 
 pub use broker::{Broker, BrokerHandle};
-pub use consumer::{Batch, Consumer, Locate};
+pub use consumer::{Batch, Claim, Consumer, Locate};
 pub use dead_letter::{DeadLetter, DeadLetters, Reprocessed, dead_letter_topic, reprocess};
 pub use feeder::Feeder;
 pub use gap::{Gap, GapLedger};

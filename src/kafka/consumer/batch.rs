@@ -21,6 +21,11 @@ pub struct Batch {
     /// Whether everything was read: each partition of this consumer to its end. On the embedded broker also that nobody
     /// publishes any more; on a real one somebody may.
     pub at_end: bool,
+    /// How many messages the topic had deleted before they were read, by partition. Counted where
+    /// [`Consumer::claimed_by`](super::Consumer::claimed_by) made the consumer.
+    pub deleted: BTreeMap<i32, i64>,
+    /// Which partitions the readings came from, with how many of each in a row.
+    runs: Vec<(i32, usize)>,
     pub(super) next: BTreeMap<i32, i64>,
     pub(super) bytes: usize,
     pub(super) epoch: u64,
@@ -29,8 +34,9 @@ pub struct Batch {
 
 impl Batch {
     pub(super) fn new(epoch: u64, member: Option<GroupMember>) -> Self {
-        let (readings, set_aside) = (Vec::new(), Vec::new());
-        Self { readings, set_aside, at_end: false, next: BTreeMap::new(), bytes: 0, epoch, member }
+        let (readings, set_aside, runs) = (Vec::new(), Vec::new(), Vec::new());
+        let (deleted, next) = (BTreeMap::new(), BTreeMap::new());
+        Self { readings, set_aside, at_end: false, deleted, runs, next, bytes: 0, epoch, member }
     }
 
     /// The member of the group that has read it, where [`Consumer::located_by`](super::Consumer::located_by) made the consumer.
@@ -43,6 +49,16 @@ impl Batch {
         &self.next
     }
 
+    /// The readings with their partition, those that came in a row together.
+    pub fn by_partition(&self) -> impl Iterator<Item = (i32, &[StationStatus])> {
+        let mut rest = self.readings.as_slice();
+        self.runs.iter().filter_map(move |&(partition, length)| {
+            let (run, behind) = rest.split_at_checked(length)?;
+            rest = behind;
+            Some((partition, run))
+        })
+    }
+
     /// How many messages there are, those that are no readings included.
     pub fn messages(&self) -> usize {
         self.readings.len() + self.set_aside.len()
@@ -53,7 +69,13 @@ impl Batch {
         self.next.insert(partition, offset + 1);
         self.bytes += message.key_len() + message.payload_len();
         match parse(value, known) {
-            Ok(reading) => self.readings.push(reading),
+            Ok(reading) => {
+                self.readings.push(reading);
+                match self.runs.last_mut() {
+                    Some((last, length)) if *last == partition => *length += 1,
+                    _ => self.runs.push((partition, 1)),
+                }
+            }
             Err(reason) => {
                 let place = Place::Message { topic: message.topic().to_owned(), partition, offset };
                 self.set_aside.push(set_aside(value, place, reason));
