@@ -23,7 +23,7 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use super::broker::{ANSWER, BrokerHandle};
-use super::message::{event_time, parse};
+use super::message::{KnownStations, event_time, parse};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::{Dedupe, Source};
 use crate::station::{StationCode, StationStatus};
@@ -151,12 +151,13 @@ impl TopicMemory {
 
     fn read(&mut self, topic: &Topic) -> Result<()> {
         let Self { seen, starts, ends, last_arrival, .. } = self;
+        let mut known = KnownStations::default();
         topic.read(starts, ends, &mut |message| {
             if let Some((code, time)) = key(message) {
                 seen.insert(&code, DateTime::from_timestamp_millis(time).unwrap_or_default());
             }
             if message.offset() + LAST >= ends.get(&message.partition()).copied().unwrap_or_default() {
-                let arrival = parse(message.payload()).ok().map(|reading| reading.fetched_at);
+                let arrival = parse(message.payload(), &mut known).ok().map(|reading| reading.fetched_at);
                 *last_arrival = arrival.max(*last_arrival);
             }
             Continue(())

@@ -361,10 +361,10 @@ impl Tracked {
         if !is_new {
             return Taken::Repeated;
         }
-        let is_newest = self.station.describe(reading);
+        let is_newest = self.station.describe_by_numbers(reading);
         let texts = [&reading.name, &reading.commune];
         if !self.texts.iter().zip(texts).all(|(known, text)| is_same(known.as_ref(), text.as_ref())) {
-            self.station.describe_by_name(reading);
+            self.station.describe_by_names(reading);
             if is_newest {
                 self.texts = texts.map(Clone::clone);
             }

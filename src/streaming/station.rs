@@ -47,8 +47,8 @@ impl Station {
             fetched_at: reading.fetched_at,
             clock: heard(reading),
         };
-        station.describe(reading);
-        station.describe_by_name(reading);
+        station.describe_by_numbers(reading);
+        station.describe_by_names(reading);
         station
     }
 
@@ -60,7 +60,7 @@ impl Station {
 
     /// Takes over the numbers that the reading knows: the newest reading's word goes before that of older ones, and an older
     /// one fills in only what was unknown. Whether the reading is the newest.
-    pub(super) fn describe(&mut self, reading: &StationStatus) -> bool {
+    pub(super) fn describe_by_numbers(&mut self, reading: &StationStatus) -> bool {
         let newer = reading.last_reported >= self.last_reported;
         if newer {
             (self.last_reported, self.fetched_at) = (reading.last_reported, reading.fetched_at);
@@ -72,8 +72,8 @@ impl Station {
         newer
     }
 
-    /// The same for its texts, after the numbers.
-    pub(super) fn describe_by_name(&mut self, reading: &StationStatus) {
+    /// The same for its names, after the numbers.
+    pub(super) fn describe_by_names(&mut self, reading: &StationStatus) {
         let newer = reading.last_reported >= self.last_reported;
         take_over_text(newer, &mut self.name, reading.name.as_deref());
         if take_over_text(newer, &mut self.commune, ZoneKind::commune(reading.commune.as_deref())) {
@@ -120,14 +120,19 @@ mod tests {
         }
     }
 
+    fn describe(station: &mut Station, reading: &StationStatus) {
+        station.describe_by_numbers(reading);
+        station.describe_by_names(reading);
+    }
+
     #[test]
     fn the_newest_word_describes_a_station_and_an_older_one_fills_in_the_unknown() {
         let mut station = Station::of(&StationStatus { commune: None, ..reading(10) });
         assert_eq!((station.commune.as_deref(), station.capacity), (None, Some(20)));
-        station.describe(&StationStatus { capacity: Some(30), ..reading(5) });
+        describe(&mut station, &StationStatus { capacity: Some(30), ..reading(5) });
         assert_eq!((station.commune.as_deref(), station.capacity), (Some("Paris"), Some(20)));
         assert_eq!(station.arrondissement.as_deref(), Some("Paris 16e"));
-        station.describe(&StationStatus { capacity: Some(31), commune: None, ..reading(15) });
+        describe(&mut station, &StationStatus { capacity: Some(31), commune: None, ..reading(15) });
         assert_eq!((station.commune.as_deref(), station.capacity), (Some("Paris"), Some(31)));
         assert_eq!(station.last_reported, reading(15).last_reported);
     }
@@ -135,9 +140,9 @@ mod tests {
     #[test]
     fn a_reading_that_runs_ahead_of_its_arrival_does_not_set_the_clock() {
         let mut station = Station::of(&reading(0));
-        station.describe(&StationStatus { fetched_at: reading(5).fetched_at, ..reading(500) });
+        describe(&mut station, &StationStatus { fetched_at: reading(5).fetched_at, ..reading(500) });
         assert_eq!((station.clock, station.last_reported), (reading(5).fetched_at, reading(500).last_reported));
-        station.describe(&reading(3));
+        describe(&mut station, &reading(3));
         assert_eq!(station.clock, reading(5).fetched_at);
     }
 }
