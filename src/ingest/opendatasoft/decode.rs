@@ -383,8 +383,7 @@ mod tests {
 
     #[test]
     fn a_document_of_another_kind_is_an_error() {
-        let error =
-            |body: &str| decode_document(body.as_bytes(), fetched_at(), &place()).unwrap_err().to_string();
+        let error = |body: &str| decode_document(body.as_bytes(), fetched_at(), &place()).unwrap_err().to_string();
         assert!(error("{}").starts_with("http://h: no list of records"), "{}", error("{}"));
         assert!(error(r#"{"results": [], "records": []}"#).contains("two lists of records"));
         assert!(error("12").contains("an array of records, or a page of them"));
