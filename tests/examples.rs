@@ -680,7 +680,7 @@ fn export(stations: usize) -> String {
         Nom communes équipées;Code INSEE communes équipées\r\n";
     let row = |n: usize| {
         let (code, lon) = (16101 + n, 2.2 + n as f64 / 1000.0);
-        format!("{code};Gare {n};OUI;30;10;18;11;7;OUI;NON;2023-02-26T12:00:{n:02}+01:00;48.86, {lon};Paris;\r\n")
+        format!("{code};Gare {n};OUI;30;10;18;11;7;OUI;OUI;2023-02-26T12:00:{n:02}+01:00;48.86, {lon};Paris;\r\n")
     };
     labels.to_owned() + &(0..stations).map(row).collect::<String>()
 }
