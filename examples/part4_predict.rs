@@ -10,7 +10,7 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use clap::Parser;
 use common::{SourceOptions, picture};
 use serde::Serialize;
 use velib::batch::data_files;
-use velib::error::ErrorKind;
+use velib::error::{ErrorKind, Place};
 use velib::features::History;
 use velib::ingest::Recording;
 use velib::model::{Advice, Candidate, Outlook, SavedModel, advise};

@@ -377,9 +377,11 @@ impl CsvCollector {
         }
         if self.mark.file.is_empty() {
             self.known.begin_anew();
-            return Ok(());
         }
         self.mark.before_tail = self.known.newest_before_tail();
+        if self.mark.file.is_empty() {
+            return Ok(());
+        }
         let path = self.files.path(&self.mark.file);
         self.found.torn_bytes = cut(&path, self.mark.length).map_err(|error| Error::io(&path, &error))?;
         Ok(())

@@ -267,63 +267,6 @@ fn a_folder_that_is_not_there_is_named() {
     );
 }
 
-/// A file system of 64 KB, where the system lets us make one.
-#[cfg(target_os = "linux")]
-fn small_disk() -> Option<SmallDisk> {
-    let folder = tempfile::tempdir().unwrap();
-    let mount = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
-        .arg(folder.path())
-        .stderr(std::process::Stdio::null())
-        .status();
-    if mount.is_ok_and(|status| status.success()) {
-        return Some(SmallDisk(folder));
-    }
-    // Not by `println!`, which the test runner keeps to itself.
-    io::stderr().write_all(b"skipped: no file system can be mounted here\n").unwrap();
-    None
-}
-
-#[cfg(target_os = "linux")]
-struct SmallDisk(tempfile::TempDir);
-
-#[cfg(target_os = "linux")]
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn when_a_full_disk_has_room_again_the_same_sync_goes_on_and_nothing_is_lost_or_doubled() {
-    let Some(disk) = small_disk() else { return };
-    let path = disk.0.path().join("a.csv");
-    let ballast = disk.0.path().join("ballast");
-    fs::write(&ballast, vec![0; 40_000]).unwrap();
-    let mut collector = CsvCollector::open(&path).unwrap();
-    let (mut written, mut failed) = (0, 0);
-    while written < 300 {
-        let batch: Vec<_> = (written..written + 10)
-            .map(|second| StationStatus::unknown(StationCode::new("16107").unwrap(), at(second), at(second)))
-            .collect();
-        collector.append(&batch).unwrap();
-        written += 10;
-        if let Err(error) = collector.sync() {
-            assert!(error.is_disk_full(), "{error}");
-            failed += 1;
-            // A crash now would find what counted before.
-            let mark = Bookmark::load(&offsets(&path)).unwrap().unwrap();
-            assert_eq!((mark.length, mark.readings), (collector.mark().length, collector.mark().readings));
-            let rows = fs::read(&path).unwrap();
-            assert!(mark.length <= rows.len() as u64 && rows[mark.length as usize - 1] == b'\n');
-            fs::remove_file(&ballast).unwrap();
-            collector.sync().unwrap();
-        }
-    }
-    assert_eq!((failed, read(&path).len(), collector.mark().readings), (1, 300, 300));
-}
-
 /// All of a Parquet collection, the part that is CSV still included.
 fn read_parquet(folder: &Path) -> Vec<StationStatus> {
     let files = crate::batch::data_files(&[folder]).unwrap();
