@@ -185,7 +185,7 @@ fn publish(options: &Options, opened: Opened) -> Result<()> {
     let mut aside = SetAsideFile::new(format!("{}.set-aside.jsonl", options.kafka.topic));
     let (totals, polls) = match broker.is_embedded() {
         true => publish_inside(options, &broker, source, settings, &mut aside)?,
-        false => publish_to(options, &broker, source, settings)?,
+        false => publish_to(options, &broker, source, &settings)?,
     };
     if options.json {
         let mut object = json!(totals);
@@ -276,7 +276,7 @@ fn publish_to(
     options: &Options,
     broker: &Broker,
     mut source: Box<dyn Source>,
-    settings: PublishSettings,
+    settings: &PublishSettings,
 ) -> Result<Published> {
     let name = &options.kafka.topic;
     let (metrics, _server) = options.metrics.open()?;
@@ -297,7 +297,7 @@ fn publish_to(
     let mut publisher = Publisher::new(broker.handle(), name)?.after(&memory).with_dead_letters(dead_letters);
     let mut teller = Teller::new(topic, gaps, options.polls.is_some());
     log::begins("part1_fetch");
-    let totals = velib::kafka::publish(&mut *source, &mut publisher, &mut memory, &*clock, &settings, &mut |event| {
+    let totals = velib::kafka::publish(&mut *source, &mut publisher, &mut memory, &*clock, settings, &mut |event| {
         measured.note(&event);
         teller.tell(&event);
     })?;

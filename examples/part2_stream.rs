@@ -105,7 +105,7 @@ fn main() -> ExitCode {
             described = source.describe();
             common::headline(options.json, format_args!("Source: {described}"))?;
             let settings = PublishSettings { stop: stop.clone(), ..PublishSettings::suiting(&*source) };
-            feeder = Some(broker.feed_with(&TopicSettings::named(&options.kafka.topic), source, settings)?);
+            feeder = Some(broker.feed_with(&TopicSettings::named(&options.kafka.topic), source, settings, |_| ())?);
         }
         common::headline(options.json, format_args!("Kafka:  {}", broker.describe()))?;
         common::headline(options.json, format_args!("Store:  {url}, windows of {windowing}"))?;

@@ -5,6 +5,7 @@
 //! given up still holds the lock if it only sleeps: it keeps what it has taken in when it wakes, and hands over then. So
 //! no two ever write to the same files, whatever the group believes.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
@@ -107,7 +108,7 @@ impl Parts {
         held.retain(|partition, _| partitions.contains(partition));
         let mut claimed = BTreeMap::new();
         for &partition in partitions {
-            if !held.contains_key(&partition) {
+            if let Entry::Vacant(free) = held.entry(partition) {
                 let Some(part) = CsvCollector::begin(Files::Daily(folder.clone(), partition, format))? else {
                     continue;
                 };
@@ -116,7 +117,7 @@ impl Parts {
                 found.unreadable += part.found().unreadable;
                 found.short |= part.found().short;
                 found.torn_bytes += part.found().torn_bytes;
-                held.insert(partition, part);
+                free.insert(part);
             }
             claimed.insert(partition, held.get(&partition).and_then(|part| part.mark().next.get(&partition).copied()));
         }

@@ -111,6 +111,7 @@ enum Event {
 }
 
 /// What comes of these answers: the result, what was told, and when the polls were made.
+#[allow(clippy::needless_pass_by_value, reason = "each test writes its settings where it runs")]
 fn run_telling(
     answers: Vec<Result<Vec<StationStatus>>>,
     settings: PublishSettings,
@@ -242,7 +243,7 @@ fn what_is_gathered_is_published_together_and_told_poll_by_poll() {
     let gather = PublishSettings { gather: 4, ..PublishSettings::default() };
     let together = |end| {
         let mut sink = shelf(99);
-        let (result, told, _) = run(answers(end), gather, Some(at(0)), &mut sink, &mut Dedupe::new());
+        let (result, told, _) = run(answers(end), gather.clone(), Some(at(0)), &mut sink, &mut Dedupe::new());
         (result, told, sink)
     };
     let (result, told, sink) = together(Ok(vec![]));
