@@ -31,15 +31,16 @@ def options():
 
 
 def free_port():
-    """A port that nobody listens on, nor on the one after it."""
+    """A port that nobody listens on, nor on the two after it."""
     while True:
-        with socket.socket() as one, socket.socket() as another:
-            try:
-                one.bind(("127.0.0.1", random.randrange(20_000, 30_000)))
-                another.bind(("127.0.0.1", one.getsockname()[1] + 1))
-                return one.getsockname()[1]
-            except OSError:
-                pass
+        port = random.randrange(20_000, 30_000)
+        try:
+            for after in range(3):
+                with socket.socket() as one:
+                    one.bind(("127.0.0.1", port + after))
+            return port
+        except OSError:
+            pass
 
 
 class Kafka:
@@ -142,7 +143,7 @@ def publish(kafka, portal, topic, wanted):
     source = ["--source", "gbfs", "--endpoint", f"{portal.address}/opendata/Velib_Metropole/gbfs.json"]
     portals = ["--api", wanted.api, "--endpoint", portal.address]
     return subprocess.Popen([EXAMPLES / "part1_fetch", "--publish", "--polls", "1", "--brokers", kafka.address, "--topic", topic,
-                             "--json", *(source if wanted.source else portals)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                             "--gaps", wanted.gaps, "--json", *(source if wanted.source else portals)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def polls_with_everything_going_wrong(kafka, portal, topic, collector, wanted, chance):
@@ -242,7 +243,7 @@ def main():
     print(f"collector, {name}, {wanted.polls} polls, faults {wanted.fault_rate:.0%} (VELIB_SEED={seed})", flush=True)
     with tempfile.TemporaryDirectory() as folder, Kafka() as kafka, Portal(wanted.shared.resolve(), wanted.fault_rate, seed) as portal:
         folder = Path(folder)
-        out = folder / "velib.csv"
+        out, wanted.gaps = folder / "velib.csv", folder / "gaps.jsonl"
         collector = Collector(kafka, topic, out)
         runs, ended_badly, reasons = polls_with_everything_going_wrong(kafka, portal, topic, collector, wanted, chance)
         collector.look()

@@ -344,7 +344,9 @@ fn part3_collect_touches_no_file_with_other_columns() {
     write_csv(&folder, "history.csv", &half_a_day()[..5]);
     fs::write(folder.path().join("notes.csv"), "day,note\n1,rain\n").unwrap();
     let refused = run(&folder, "part3_collect", &["--source", "history.csv", "--out", "notes.csv"]);
-    assert_failed(&refused, &["notes.csv:1: ", "its columns are `day,note`", "; collect to a new file"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let told = said(&refused.stderr).lines().last().unwrap();
+    assert_told(told, &["notes.csv:1: ", "its columns are `day,note`", "; collect to a new file"]);
     assert_eq!(fs::read_to_string(folder.path().join("notes.csv")).unwrap(), "day,note\n1,rain\n");
 }
 
@@ -624,10 +626,15 @@ fn a_poll_that_fails_while_publishing_is_counted_and_the_next_goes_on() {
         }
     });
     let options = ["--endpoint", &server.address, "--publish", "--polls", "2", "--every", "1s"];
-    let text = printed(&folder(), "part1_fetch", &options);
+    let output = run(&folder(), "part1_fetch", &options);
+    let text = said(&output.stdout);
     let totals =
         "\n1 polls answered (0 incomplete), 1 failed: 40 readings received, 40 published, 0 repeated, 0 set aside\n";
     assert!(text.ends_with(totals), "{text}");
+    // Polls that are counted are to be complete.
+    let last = said(&output.stderr).lines().last().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_told(last, &["1 of 2 polls were not complete: 1 failed, 0 came short"]);
 }
 
 #[test]

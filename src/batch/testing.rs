@@ -20,14 +20,16 @@ fn reading() -> impl Strategy<Value = StationStatus> {
     let commune = prop::option::of(prop::sample::select(vec!["Paris", "Montreuil", "Issy-les-Moulineaux"]));
     let yes = || prop::option::weighted(0.9, prop::bool::weighted(0.8));
     let count = || prop::option::weighted(0.9, 0..6u32);
-    let degrees = || prop::option::of(-90.0..90.0);
+    // Half a position is none, wherever it is read.
+    let place = prop::option::of((-90.0..90.0, -180.0..180.0));
     (
         (code, name, commune, 0..40i64, 0..9i64),
         (yes(), yes(), yes()),
         (count(), count(), count(), count(), count()),
-        (degrees(), degrees()),
+        place,
     )
-        .prop_map(|((code, name, commune, time, lag), (installed, renting, returning), counts, (lat, lon))| {
+        .prop_map(|((code, name, commune, time, lag), (installed, renting, returning), counts, place)| {
+            let (lat, lon): (Option<f64>, Option<f64>) = place.unzip();
             StationStatus {
                 name: name.map(Into::into),
                 is_installed: installed,

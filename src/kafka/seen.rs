@@ -23,6 +23,7 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use super::broker::{ANSWER, BrokerHandle};
+use super::hearing::Hearing;
 use super::message::{KnownStations, event_time, parse};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::{Dedupe, Source};
@@ -247,7 +248,7 @@ impl fmt::Debug for TopicMemory {
 
 /// A topic read from offset to offset.
 pub(super) struct Topic {
-    client: BaseConsumer,
+    client: BaseConsumer<Hearing>,
     name: String,
 }
 
@@ -260,7 +261,9 @@ impl Topic {
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
             .set("fetch.wait.max.ms", "50");
-        let client = config.create().map_err(|error| broker.failed("no client to read with", &error))?;
+        let client = config
+            .create_with_context(Hearing::default())
+            .map_err(|error| broker.failed("no client to read with", &error))?;
         Ok(Self { client, name: name.to_owned() })
     }
 

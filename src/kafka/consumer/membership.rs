@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use rdkafka::Statistics;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaError;
 
 use crate::ingest::Gauge;
 
@@ -27,6 +28,9 @@ impl Membership {
 }
 
 impl ClientContext for Membership {
+    /// Each stands in the answer of a poll too; the end of a partition is no error at all.
+    fn error(&self, _: KafkaError, _: &str) {}
+
     fn stats(&self, statistics: Statistics) {
         let assigned = self.assigned();
         let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());

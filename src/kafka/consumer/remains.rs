@@ -11,6 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::error::{Place, Result};
 use crate::kafka::broker::{ANSWER, BrokerHandle};
+use crate::kafka::hearing::Hearing;
 
 /// Whether `partition` of `topic` holds a message at `from` or after.
 pub(super) fn is_any_left(broker: &BrokerHandle, topic: &str, partition: i32, from: i64) -> Result<bool> {
@@ -19,7 +20,8 @@ pub(super) fn is_any_left(broker: &BrokerHandle, topic: &str, partition: i32, fr
     // The library wants a group's name even from a reader that joins none and commits nothing.
     config.set("group.id", "velib-remains").set("enable.auto.commit", "false").set("enable.partition.eof", "true");
     config.set("fetch.wait.max.ms", "100");
-    let client: BaseConsumer = config.create().map_err(|error| failed(&error))?;
+    let client: BaseConsumer<Hearing> =
+        config.create_with_context(Hearing::default()).map_err(|error| failed(&error))?;
     let mut start = TopicPartitionList::new();
     start.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(|error| failed(&error))?;
     client.assign(&start).map_err(|error| failed(&error))?;
