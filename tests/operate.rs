@@ -197,7 +197,7 @@ fn number(numbers: &[(String, f64)], name: &str) -> Option<f64> {
 
 #[test]
 fn the_numbers_of_a_run_are_at_the_address_it_logs() {
-    let (folder, server) = (folder(), Server::start(|path| portal(path)));
+    let (folder, server) = (folder(), Server::start(portal));
     let options = ["--out", "all.csv", "--endpoint", &server.address, "--metrics", "0"];
     let mut child = start(command(&folder, "part3_collect", &options));
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);

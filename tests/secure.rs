@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{TimeDelta, Utc};
 use velib::kafka::{
-    Broker, ClientProperties, Consumer, Publisher, Retention, Sink as _, TopicSettings, TransactionalPublisher,
-    ensure_topic, seen_in_topic,
+    Broker, ClientProperties, Consumer, Publisher, Retention, Sink as _, TopicMemory, TopicSettings,
+    TransactionalPublisher, ensure_topic,
 };
 use velib::{Error, StationCode, StationStatus};
 
@@ -53,7 +53,7 @@ fn every_client_goes_by_tls_and_as_the_user() {
     let compacted = TopicSettings { retention: Retention::LastOfEachKey, ..TopicSettings::named(&results) };
     ensure_topic(&broker, &compacted).unwrap();
     assert_eq!(Publisher::new(broker.handle(), &name).unwrap().publish(&readings(500)).unwrap(), 500);
-    assert_eq!(seen_in_topic(broker.handle(), &name).unwrap().len(), 500);
+    assert_eq!(TopicMemory::recent(broker.handle(), &name).unwrap().len(), 500);
     let locate = Box::new(|_: &_| Ok(BTreeMap::new()));
     let mut consumer = Consumer::located_by(broker.handle(), &name, &name, locate).unwrap();
     let mut read = 0;
