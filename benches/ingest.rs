@@ -6,22 +6,20 @@ mod common;
 
 use std::hint::black_box;
 
+use chrono::TimeDelta;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use serde_json::{Value, json};
-use velib::StationStatus;
+use serde_json::Value;
 use velib::error::Place;
-use velib::ingest::decode_records;
+use velib::ingest::decode_document;
 use velib::kafka::{decode, encode};
 
-/// From the body of the v2.1 export to readings, in the two steps of a poll: the document, then its records.
+/// From the body of the v2.1 export to readings, as a poll does it.
 fn snapshot(c: &mut Criterion) {
     let snapshot = common::snapshot();
-    let export = Value::from_iter(snapshot.readings.iter().map(record)).to_string();
+    let export = Value::from_iter(snapshot.readings.iter().map(|reading| common::record(reading, TimeDelta::zero())))
+        .to_string();
     let place = Place::Url("https://opendata.paris.fr".into());
-    let poll = |body: &str| {
-        let records = serde_json::from_slice(body.as_bytes()).expect("an array of records");
-        decode_records(records, snapshot.fetched_at, &place)
-    };
+    let poll = |body: &str| decode_document(body.as_bytes(), snapshot.fetched_at, &place).expect("an export");
     assert_eq!(poll(&export).readings, snapshot.readings);
 
     let mut group = c.benchmark_group("ingest");
@@ -53,28 +51,6 @@ fn messages(c: &mut Criterion) {
     // The places are made beforehand: a consumer makes one only for a message that it sets aside.
     group.bench_function("decode", |b| b.iter_batched(places, read, BatchSize::SmallInput));
     group.finish();
-}
-
-/// A reading as the portal's v2.1 export has it.
-fn record(reading: &StationStatus) -> Value {
-    let flag = |flag: Option<bool>| flag.map(|flag| if flag { "OUI" } else { "NON" });
-    json!({
-        "stationcode": reading.station_code,
-        "name": reading.name,
-        "is_installed": flag(reading.is_installed),
-        "capacity": reading.capacity,
-        "numdocksavailable": reading.docks_available,
-        "numbikesavailable": reading.bikes_available,
-        "mechanical": reading.mechanical,
-        "ebike": reading.ebike,
-        "is_renting": flag(reading.is_renting),
-        "is_returning": flag(reading.is_returning),
-        "duedate": reading.last_reported.to_rfc3339(),
-        "coordonnees_geo": {"lon": reading.lon, "lat": reading.lat},
-        "nom_arrondissement_communes": reading.commune,
-        "code_insee_commune": null,
-        "station_opening_hours": null,
-    })
 }
 
 criterion_group!(benches, snapshot, messages);

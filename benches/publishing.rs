@@ -17,10 +17,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use velib::StationStatus;
 use velib::error::Place;
-use velib::ingest::{Dedupe, decode_records};
+use velib::ingest::{Dedupe, decode_document};
 use velib::kafka::{Broker, Publisher, Retention, Sink as _, TopicSettings, encode, ensure_topic};
 
 /// Polls in one round, each of all stations anew: about 71,000 readings.
@@ -108,8 +108,8 @@ fn plainly(exports: &[String]) -> usize {
 
 /// The way of a poll: the body of an export to readings.
 fn decoded(export: &str) -> Vec<StationStatus> {
-    let records: Vec<Map<String, Value>> = serde_json::from_slice(export.as_bytes()).expect("records");
-    decode_records(records, DateTime::UNIX_EPOCH, &Place::Url("http://h".into())).readings
+    let place = Place::Url("http://h".into());
+    decode_document(export.as_bytes(), DateTime::UNIX_EPOCH, &place).expect("an export").readings
 }
 
 fn to_a_file(messages: &[Vec<u8>]) -> usize {
@@ -144,25 +144,6 @@ fn published(broker: &Broker, exports: &[String]) -> Duration {
 
 /// The portal's v2.1 export, so many minutes after the first.
 fn export(stations: &[StationStatus], minutes: i64) -> String {
-    let flag = |flag: Option<bool>| flag.map(|flag| if flag { "OUI" } else { "NON" });
-    let record = |reading: &StationStatus| {
-        json!({
-            "stationcode": reading.station_code,
-            "name": reading.name,
-            "is_installed": flag(reading.is_installed),
-            "capacity": reading.capacity,
-            "numdocksavailable": reading.docks_available,
-            "numbikesavailable": reading.bikes_available,
-            "mechanical": reading.mechanical,
-            "ebike": reading.ebike,
-            "is_renting": flag(reading.is_renting),
-            "is_returning": flag(reading.is_returning),
-            "duedate": (reading.last_reported + TimeDelta::minutes(minutes)).to_rfc3339(),
-            "coordonnees_geo": {"lon": reading.lon, "lat": reading.lat},
-            "nom_arrondissement_communes": reading.commune,
-            "code_insee_commune": null,
-            "station_opening_hours": null,
-        })
-    };
-    Value::from_iter(stations.iter().map(record)).to_string()
+    let later = TimeDelta::minutes(minutes);
+    Value::from_iter(stations.iter().map(|reading| common::record(reading, later))).to_string()
 }

@@ -90,10 +90,6 @@ impl Source for Feed {
         Ok(Some(Snapshot { fetched_at: Utc::now(), readings, counted: Some(STATIONS as u64), set_aside: vec![] }))
     }
 
-    fn next_due(&self) -> Option<DateTime<Utc>> {
-        None
-    }
-
     fn describe(&self) -> String {
         "a live feed".to_owned()
     }

@@ -4,12 +4,11 @@
 // Helpers outside the test functions fail a test by a panic as well.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::SystemTime;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_executor::block_on;
@@ -17,29 +16,15 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use support::kafka::{broker, unique};
 use velib::batch::{CollectSettings, Collected, Notice, Target, collect, data_files};
 use velib::ingest::{Recording, Stop};
 use velib::kafka::{Broker, BrokerHandle, Publisher, Sink as _, TopicSettings, ensure_topic};
 use velib::{Error, ErrorKind, Result, StationCode, StationStatus};
 
-/// The real broker, or `None` with a word to whoever runs the tests.
-fn broker() -> Option<Broker> {
-    match std::env::var("VELIB_KAFKA") {
-        Ok(address) => Some(Broker::connect(&address).unwrap()),
-        Err(_) => {
-            // Not by `println!`, which the test runner keeps to itself.
-            std::io::stderr().write_all(b"skipped: VELIB_KAFKA is not set\n").unwrap();
-            None
-        }
-    }
-}
-
 /// A topic that no other test and no other run has.
 fn topic(broker: &Broker) -> String {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let (number, process) = (NUMBER.fetch_add(1, Ordering::Relaxed), std::process::id());
-    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
-    let name = format!("velib-collect-{process}-{time}-{number}");
+    let name = unique();
     ensure_topic(broker, &TopicSettings::named(&name)).unwrap();
     name
 }

@@ -4,16 +4,17 @@
 // Helpers outside the test functions fail a test by a panic as well.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod support;
+
 use std::collections::{BTreeMap, HashSet};
-use std::io::Write as _;
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
+use support::kafka::{broker, unique};
 use velib::error::Place;
 use velib::ingest::{Clock, Dedupe, SetAside, Snapshot, Source, VirtualClock};
 use velib::kafka::{
@@ -24,24 +25,9 @@ use velib::{ErrorKind, Result, StationCode, StationStatus};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The real broker, or `None` with a word to whoever runs the tests.
-fn broker() -> Option<Broker> {
-    match std::env::var("VELIB_KAFKA") {
-        Ok(address) => Some(Broker::connect(&address).unwrap()),
-        Err(_) => {
-            // Not by `println!`, which the test runner keeps to itself.
-            std::io::stderr().write_all(b"skipped: VELIB_KAFKA is not set\n").unwrap();
-            None
-        }
-    }
-}
-
 /// A topic that no other test and no other run has.
 fn topic(retention: Retention) -> TopicSettings {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let (number, process) = (NUMBER.fetch_add(1, Ordering::Relaxed), std::process::id());
-    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
-    TopicSettings { retention, ..TopicSettings::named(format!("velib-test-{process}-{time}-{number}")) }
+    TopicSettings { retention, ..TopicSettings::named(unique()) }
 }
 
 /// One reading a station and poll, as of May 2022.
@@ -245,10 +231,6 @@ impl Source for Replay {
         Ok((self.made <= self.polls).then_some(snapshot))
     }
 
-    fn next_due(&self) -> Option<DateTime<Utc>> {
-        None
-    }
-
     fn describe(&self) -> String {
         "a replay".to_owned()
     }
@@ -304,10 +286,6 @@ impl Source for Spoilt {
         let readings = readings(2, self.made).split_off(2 * (self.made as usize - 1));
         let snapshot = Snapshot { fetched_at: Utc::now(), readings, counted: Some(4), set_aside };
         Ok((self.made <= 3).then_some(snapshot))
-    }
-
-    fn next_due(&self) -> Option<DateTime<Utc>> {
-        None
     }
 
     fn describe(&self) -> String {

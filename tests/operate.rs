@@ -118,15 +118,10 @@ fn a_collector_of_the_embedded_broker_ends_with_its_publisher_and_holds_what_it_
 
 #[test]
 fn on_a_real_kafka_everything_read_is_kept_and_the_totals_are_told() {
-    let Ok(brokers) = std::env::var("VELIB_KAFKA") else {
-        // Not by `println!`, which the test runner keeps to itself.
-        std::io::stderr().write_all(b"skipped: VELIB_KAFKA is not set\n").unwrap();
-        return;
-    };
+    let Some(brokers) = support::kafka::address() else { return };
     let (folder, readings) = (folder(), history(12, TimeDelta::hours(12), TimeDelta::minutes(5)));
     write_csv(&folder, "history.csv", &readings);
-    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
-    let topic = format!("velib-stop-{}-{time}", std::process::id());
+    let topic = support::kafka::unique();
     let kafka = ["--brokers", &brokers, "--topic", &topic];
     let published = run(&folder, "part1_fetch", &[&kafka[..], &["--publish", "--source", "history.csv"]].concat());
     assert!(published.status.success(), "{}", said(&published.stderr));

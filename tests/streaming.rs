@@ -2,15 +2,16 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
+mod support;
+
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{ClientConfig, Message as _};
+use support::kafka::{broker, unique};
 use velib::ingest::{SetAsideFile, Stop};
 use velib::kafka::{Broker, Publisher, Retention, Sink as _, TopicSettings, ensure_topic};
 use velib::streaming::{
@@ -18,25 +19,6 @@ use velib::streaming::{
     consume,
 };
 use velib::{ErrorKind, Place, StationCode, StationStatus};
-
-/// The real broker, or `None` with a word to whoever runs the tests.
-fn broker() -> Option<Broker> {
-    match std::env::var("VELIB_KAFKA") {
-        Ok(address) => Some(Broker::connect(&address).unwrap()),
-        Err(_) => {
-            std::io::stderr().write_all(b"skipped: VELIB_KAFKA is not set\n").unwrap();
-            None
-        }
-    }
-}
-
-/// A name that no other test and no other run has.
-fn unique() -> String {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let (number, process) = (NUMBER.fetch_add(1, Ordering::Relaxed), std::process::id());
-    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
-    format!("velib-streaming-{process}-{time}-{number}")
-}
 
 /// Thirty stations, polled each minute for two hours.
 fn readings() -> Vec<StationStatus> {

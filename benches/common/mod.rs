@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use criterion::Criterion;
+use serde_json::{Value, json};
 use velib::StationStatus;
 use velib::ingest::{SimulatedNetwork, SimulationConfig, Snapshot, Source};
 
@@ -28,6 +29,28 @@ pub(crate) fn large_history(days: i64) -> Vec<StationStatus> {
 pub(crate) fn snapshot() -> Snapshot {
     let mut network = network(SimulationConfig { stations: VELIB, ..SimulationConfig::default() });
     network.poll().ok().flatten().expect("a network's first poll")
+}
+
+/// A reading as the portal's v2.1 export has it, reported so much later.
+pub(crate) fn record(reading: &StationStatus, later: TimeDelta) -> Value {
+    let flag = |flag: Option<bool>| flag.map(|flag| if flag { "OUI" } else { "NON" });
+    json!({
+        "stationcode": reading.station_code,
+        "name": reading.name,
+        "is_installed": flag(reading.is_installed),
+        "capacity": reading.capacity,
+        "numdocksavailable": reading.docks_available,
+        "numbikesavailable": reading.bikes_available,
+        "mechanical": reading.mechanical,
+        "ebike": reading.ebike,
+        "is_renting": flag(reading.is_renting),
+        "is_returning": flag(reading.is_returning),
+        "duedate": (reading.last_reported + later).to_rfc3339(),
+        "coordonnees_geo": {"lon": reading.lon, "lat": reading.lat},
+        "nom_arrondissement_communes": reading.commune,
+        "code_insee_commune": null,
+        "station_opening_hours": null,
+    })
 }
 
 /// Criterion for what takes a good part of a second or more: few samples, so that all benches end within minutes.

@@ -30,7 +30,7 @@ use serde::Serialize;
 use self::parts::Parts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{Gauge, SetAsideFile, Stop};
-use crate::kafka::{Batch, BrokerHandle, Claim, Consumer};
+use crate::kafka::{Batch, BrokerHandle, Claim, Consumer, ask, stopped};
 
 pub use csv_collector::{Appended, CsvCollector, Found};
 pub use files::Format;
@@ -210,17 +210,6 @@ enum Event {
 /// Asks the working thread for partitions.
 fn asking(to_work: SyncSender<Event>) -> Claim {
     Box::new(move |partitions| ask(&to_work, |to_me| Event::Claim(partitions.clone(), to_me)))
-}
-
-/// Sends a question to the working thread and waits for the answer.
-fn ask<T>(to_work: &SyncSender<Event>, question: impl FnOnce(Sender<T>) -> Event) -> Result<T> {
-    let (to_me, answer) = mpsc::channel();
-    to_work.send(question(to_me)).map_err(|_| stopped())?;
-    answer.recv().map_err(|_| stopped())
-}
-
-fn stopped() -> Error {
-    Error::new(ErrorKind::Kafka, "reading was stopped")
 }
 
 /// The reading thread.

@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
-
 use super::{Note, Snapshot, Source};
 use crate::error::{ErrorKind, Result};
 use crate::station::StationCode;
@@ -79,10 +77,6 @@ impl Source for Fallback {
         }
     }
 
-    fn next_due(&self) -> Option<DateTime<Utc>> {
-        None
-    }
-
     fn describe(&self) -> String {
         let [first, others @ ..] = self.sources.as_slice() else { return String::new() };
         let others = others.iter().map(|source| format!(", or else {}", source.describe())).collect::<String>();
@@ -109,6 +103,7 @@ mod tests {
     use crate::error::{Error, Place};
     use crate::ingest::SetAside;
     use crate::station::StationStatus;
+    use chrono::DateTime;
 
     /// Answers the same at every poll.
     struct Script(&'static str, Result<Option<Snapshot>>);
@@ -116,10 +111,6 @@ mod tests {
     impl Source for Script {
         fn poll(&mut self) -> Result<Option<Snapshot>> {
             self.1.clone()
-        }
-
-        fn next_due(&self) -> Option<DateTime<Utc>> {
-            None
         }
 
         fn describe(&self) -> String {

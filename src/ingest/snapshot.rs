@@ -17,9 +17,11 @@ pub trait Source: Send {
     /// The next snapshot, or `None` when the source has come to its end (the live feed never does).
     fn poll(&mut self) -> Result<Option<Snapshot>>;
 
-    /// When the next snapshot is due, if the source itself decides that: a recording and a simulation do, the live feed
-    /// is polled at the caller's own pace. `None` also at the end.
-    fn next_due(&self) -> Option<DateTime<Utc>>;
+    /// When the next snapshot is due, if the source itself decides that: a recording and a simulation do. `None` at their end,
+    /// and by default: the live feed is polled at the caller's own pace.
+    fn next_due(&self) -> Option<DateTime<Utc>> {
+        None
+    }
 
     /// What this is, for the first line that a program prints: "the simulated network (60 stations, seed 1)".
     fn describe(&self) -> String;

@@ -4,10 +4,11 @@
 //! another of its members after a rebalance. From a real Kafka the partitions are shared among the members of a group. On
 //! the embedded broker there is one consumer, which takes all of them (its rebalance would only cost three seconds).
 
+mod away;
 mod batch;
 mod embedded;
+mod end;
 mod membership;
-mod remains;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -15,9 +16,9 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
+use self::away::Away;
 use self::embedded::Embedded;
 use self::membership::Membership;
 use super::broker::{ANSWER, BrokerHandle};
@@ -27,6 +28,7 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::{Gauge, Stop};
 
 pub use batch::Batch;
+pub(super) use end::known_offsets;
 
 /// A batch ends when no further message came for so long.
 const LULL: Duration = Duration::from_millis(5);
@@ -42,9 +44,6 @@ pub type Locate = Box<dyn FnMut(&BTreeSet<i32>) -> Result<BTreeMap<i32, i64>> + 
 
 /// Tells which of some partitions can be read now, and the offset to go on from in each, `None` for the beginning.
 pub type Claim = Box<dyn FnMut(&BTreeSet<i32>) -> Result<BTreeMap<i32, Option<i64>>> + Send>;
-
-/// How often brokers that are away are asked whether they are back.
-const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Reads the readings of one topic as a member of a group.
 pub struct Consumer {
@@ -63,12 +62,6 @@ pub struct Consumer {
     away: Option<Away>,
     patience: Duration,
     known: KnownStations,
-}
-
-/// Brokers that do not answer: since when, and when they were last asked.
-struct Away {
-    since: Instant,
-    asked: Instant,
 }
 
 impl Consumer {
@@ -351,36 +344,6 @@ impl Consumer {
         }
     }
 
-    /// Whether the group has acknowledged the topic to its end.
-    fn is_all_acknowledged(&self) -> Result<bool> {
-        let mut all = TopicPartitionList::new();
-        let partitions = self.broker.existing(self.client.client(), &self.topic)?;
-        all.add_partition_range(&self.topic, 0, partitions - 1);
-        let failed = |error| self.broker.failed("the group's offsets are unknown", &error);
-        let committed = self.client.committed_offsets(all, ANSWER).map_err(failed)?;
-        self.is_topic_read(&known_offsets(&committed))
-    }
-
-    /// Whether all partitions of the topic were read to their ends, those of other members up to `positions`. To have read
-    /// one's own partitions is not enough: another member may be behind, or dead with the group not knowing it yet, and
-    /// then its partitions come to those that are still here.
-    pub fn is_topic_read(&self, positions: &BTreeMap<i32, i64>) -> Result<bool> {
-        let assigned = self.client.context().assigned().clone().unwrap_or_default();
-        for partition in 0..self.broker.existing(self.client.client(), &self.topic)? {
-            if assigned.contains(&partition) && self.ended.contains(&partition) {
-                continue;
-            }
-            let failed = |error| self.broker.failed("the end of the topic is unknown", &error);
-            let (first, end) = self.client.fetch_watermarks(&self.topic, partition, ANSWER).map_err(failed)?;
-            // What the topic keeps no more is not waited for.
-            let position = positions.get(&partition).map_or(first, |&position| position.max(first));
-            if position < end && remains::is_any_left(&self.broker, &self.topic, partition, position)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     fn empty_batch(&self) -> Batch {
         let member = self.claim.is_some().then(|| self.client.group_metadata()).flatten();
         Batch::new(self.epoch, member.map(GroupMember::of))
@@ -409,48 +372,6 @@ impl Consumer {
         self.client.context().epoch.load(Ordering::Acquire) != self.epoch
     }
 
-    /// What the library mends by itself is borne for a while; everything else ends the reading.
-    fn bear(&mut self, error: &KafkaError) -> Result<()> {
-        use RDKafkaErrorCode::{
-            AllBrokersDown, Authentication, BrokerTransportFailure, OperationTimedOut, PollExceeded, Resolve, SSL,
-            UnknownTopicOrPartition,
-        };
-        match error.rdkafka_error_code() {
-            // A broker that is shutting down or starting refuses users and breaks TLS off too.
-            Some(AllBrokersDown | Authentication | BrokerTransportFailure | OperationTimedOut | Resolve | SSL) => {
-                let now = Instant::now();
-                self.away.get_or_insert(Away { since: now, asked: now });
-                Ok(())
-            }
-            // Whoever has not asked for long is out of the group, and asks again now: it is let in again.
-            Some(PollExceeded) => Ok(()),
-            Some(UnknownTopicOrPartition) => Err(self.error("the topic is not there any more".to_owned())),
-            _ => Err(self.error(format!("it could not be read: {error}"))),
-        }
-    }
-
-    /// Asks brokers that are away now and then; an error if they have been for too long.
-    fn check_away(&mut self) -> Result<()> {
-        let Some(away) = &mut self.away else { return Ok(()) };
-        let wait = ASK_AGAIN.min(self.patience);
-        if away.asked.elapsed() < wait {
-            return Ok(());
-        }
-        let answer = self.client.fetch_metadata(Some(&self.topic), wait.max(Duration::from_millis(100)));
-        away.asked = Instant::now();
-        match answer {
-            Ok(_) => self.away = None,
-            Err(error) if away.since.elapsed() >= self.patience => {
-                return Err(self
-                    .broker
-                    .failed("the broker has gone away", &error)
-                    .way_out("start again when it is back: what was acknowledged is not read twice"));
-            }
-            Err(_) => {}
-        }
-        Ok(())
-    }
-
     /// How many messages are gone, where one came at offset `came` and that at `wanted` was to come.
     fn deleted(&self, partition: i32, wanted: i64, came: i64) -> Result<i64> {
         if came < wanted {
@@ -470,15 +391,6 @@ impl Consumer {
     fn error(&self, message: String) -> Error {
         Error::new(ErrorKind::Kafka, message).at(Place::Topic(self.topic.clone()))
     }
-}
-
-/// Those of a group's offsets that are known, by partition.
-pub(super) fn known_offsets(committed: &TopicPartitionList) -> BTreeMap<i32, i64> {
-    let known = committed.elements().into_iter().filter_map(|one| match one.offset() {
-        Offset::Offset(offset) => Some((one.partition(), offset)),
-        _ => None,
-    });
-    known.collect()
 }
 
 #[cfg(test)]

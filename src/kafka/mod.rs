@@ -36,6 +36,7 @@
 //! # }
 //! ```
 
+mod ask;
 mod broker;
 mod consumer;
 mod dead_letter;
@@ -52,6 +53,7 @@ mod seen;
 mod topic;
 mod transaction;
 
+pub(crate) use ask::{ask, stopped};
 pub use broker::{Broker, BrokerHandle};
 pub use consumer::{Batch, Claim, Consumer, Locate};
 pub use dead_letter::{DeadLetter, DeadLetters, Reprocessed, dead_letter_topic, reprocess};

@@ -17,7 +17,7 @@ use super::results::Results;
 use super::store::{Progress, Span};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{SetAsideFile, Stop};
-use crate::kafka::{Batch, BrokerHandle, Consumer, Locate, TransactionalPublisher};
+use crate::kafka::{Batch, BrokerHandle, Consumer, Locate, TransactionalPublisher, ask, stopped};
 
 /// The most messages in one batch: some 4 MB of readings.
 const BATCH: usize = 10_000;
@@ -133,20 +133,6 @@ enum Done {
 /// Asks the working thread where to go on.
 fn asking(to_work: SyncSender<Event>) -> Locate {
     Box::new(move |partitions| ask(&to_work, |to_me| Event::Locate(partitions.clone(), to_me)))
-}
-
-/// Sends a question to the working thread and waits for the answer.
-fn ask(
-    to_work: &SyncSender<Event>,
-    question: impl FnOnce(Sender<BTreeMap<i32, i64>>) -> Event,
-) -> Result<BTreeMap<i32, i64>> {
-    let (to_me, answer) = mpsc::channel();
-    to_work.send(question(to_me)).map_err(|_| stopped())?;
-    answer.recv().map_err(|_| stopped())
-}
-
-fn stopped() -> Error {
-    Error::new(ErrorKind::Kafka, "reading was stopped")
 }
 
 /// The reading thread.

@@ -140,10 +140,6 @@ impl Source for Gbfs {
         self.snapshot().map(Some)
     }
 
-    fn next_due(&self) -> Option<DateTime<Utc>> {
-        None
-    }
-
     fn describe(&self) -> String {
         format!("the live feed of {} (GBFS)", self.url)
     }

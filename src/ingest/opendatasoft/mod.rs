@@ -220,10 +220,6 @@ impl Source for Opendatasoft {
         self.snapshot().map(Some)
     }
 
-    fn next_due(&self) -> Option<DateTime<Utc>> {
-        None
-    }
-
     fn describe(&self) -> String {
         format!("the live feed of {} ({})", self.endpoint, if self.api == Api::V2_1 { "v2.1" } else { "v1.0" })
     }
