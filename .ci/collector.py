@@ -152,7 +152,7 @@ def polls_with_everything_going_wrong(kafka, portal, topic, collector, wanted, c
     kills, collector_kills, stops = spread(wanted.kills), spread(wanted.kills), spread(wanted.stops)
     runs, took, ended_badly, reasons = 0, [0.5], 0, {}
     outage, poll = None, 0
-    while poll < wanted.polls:
+    while poll < wanted.polls or kills or collector_kills or stops:
         if stops and stops[0] <= poll and not (outage and outage.is_alive()):
             stops.pop(0)
             outage = threading.Thread(target=lambda: (kafka.run("stop"), time.sleep(chance.uniform(0, 3)), kafka.run("start")))
@@ -187,7 +187,7 @@ def polls_with_everything_going_wrong(kafka, portal, topic, collector, wanted, c
             time.sleep(0.2)
     if outage:
         outage.join()
-    return runs, ended_badly, reasons
+    return runs, wanted.kills - len(kills), wanted.stops - len(stops), ended_badly, reasons
 
 
 def rows_of(*files):
@@ -245,7 +245,7 @@ def main():
         folder = Path(folder)
         out, wanted.gaps = folder / "velib.csv", folder / "gaps.jsonl"
         collector = Collector(kafka, topic, out)
-        runs, ended_badly, reasons = polls_with_everything_going_wrong(kafka, portal, topic, collector, wanted, chance)
+        runs, killed, stopped, ended_badly, reasons = polls_with_everything_going_wrong(kafka, portal, topic, collector, wanted, chance)
         collector.look()
         told, last = collector.told(), collector.finish()
         served = {(code, datetime.fromisoformat(due)) for code, due in portal.ask("/__served")}
@@ -253,9 +253,9 @@ def main():
         rows = rows_of(out)
         if wanted.drop_one:
             rows.pop(chance.randrange(len(rows)))
-        print(f"  {status['requests']} requests, {status['faults']} of them spoilt; {runs} runs of the publisher: {wanted.polls} ended well, "
-              f"{wanted.kills} killed, {ended_badly} failed; the collector killed {collector.killed} times, {collector.while_writing} of them "
-              f"while it wrote; the broker stopped {wanted.stops} times, {told.count('the broker is away')} outages told, "
+        print(f"  {status['requests']} requests, {status['faults']} of them spoilt; {runs} runs of the publisher: {runs - killed - ended_badly} ended well, "
+              f"{killed} killed, {ended_badly} failed; the collector killed {collector.killed} times, {collector.while_writing} of them "
+              f"while it wrote; the broker stopped {stopped} times, {told.count('the broker is away')} outages told, "
               f"{collector.refused} starts without a broker; {last['repeated']} repeats, {last['set_aside']} set aside in its last run", flush=True)
         for reason, count in reasons.items():
             print(f"    {count} x {reason}")

@@ -179,7 +179,7 @@ fn publish(options: &Options, opened: Opened) -> Result<()> {
     common::headline(options.json, format_args!("Source: {}", source.describe()))?;
     common::headline(options.json, format_args!("Kafka:  {}", broker.describe()))?;
     let is_endless = source.next_due().is_none() && options.polls.is_none();
-    let defaults = PublishSettings::default();
+    let defaults = PublishSettings::suiting(&*source);
     let patience = options.patience.or(defaults.patience.filter(|_| !is_endless));
     let settings = PublishSettings { every: options.every, polls: options.polls, patience, stop, ..defaults };
     let mut aside = SetAsideFile::new(format!("{}.set-aside.jsonl", options.kafka.topic));
@@ -209,6 +209,10 @@ fn publish(options: &Options, opened: Opened) -> Result<()> {
         ))?;
     }
     match options.polls {
+        Some(wanted) if totals.is_complete() && totals.polls < wanted => {
+            let message = format!("only {} of {wanted} polls were made", totals.polls);
+            Err(Error::new(ErrorKind::Feed, message))
+        }
         Some(_) if !totals.is_complete() => {
             let (failed, short) = (totals.failed_polls, totals.incomplete_polls);
             let all = totals.polls + failed;
@@ -232,10 +236,9 @@ fn publish_inside(
     aside: &mut SetAsideFile,
 ) -> Result<Published> {
     let topic = TopicSettings::named(&options.kafka.topic);
-    let PublishSettings { gather, .. } = PublishSettings::suiting(&*source);
     let is_counted = options.polls.is_some();
     let (tell, told) = mpsc::channel();
-    let feeder = broker.feed_with(&topic, source, PublishSettings { gather, ..settings }, move |event| {
+    let feeder = broker.feed_with(&topic, source, settings, move |event| {
         // Nobody listens any more when this has failed.
         let _ = match event {
             PublishEvent::Poll(poll) => tell.send(Ok(poll.clone())),

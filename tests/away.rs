@@ -45,8 +45,7 @@ impl Kafka {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("kafka")).unwrap();
         std::os::unix::fs::symlink(jars, folder.path().join("kafka/lib-4.4.0")).unwrap();
-        // The next port is the broker's too.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let kafka = Self { folder, port };
         kafka.control("start");
         Some(kafka)
@@ -69,6 +68,18 @@ impl Kafka {
 impl Drop for Kafka {
     fn drop(&mut self) {
         self.control("stop");
+    }
+}
+
+/// A port that nobody listens on, nor on the two after it: the broker takes three.
+fn free_port() -> u16 {
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let is_free =
+            |after: u16| port.checked_add(after).is_some_and(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+        if (0..3).all(is_free) {
+            return port;
+        }
     }
 }
 

@@ -13,8 +13,13 @@ static IS_ON: AtomicBool = AtomicBool::new(false);
 /// default), debug or off.
 pub fn start() {
     let level = std::env::var("RUST_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
-    let log =
-        tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_target(false).with_max_level(level);
+    let log = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .with_max_level(level)
+        // Nor does it end the work when nobody reads stderr any more.
+        .log_internal_errors(false);
     if !io::stderr().is_terminal() && log.try_init().is_ok() {
         IS_ON.store(true, Ordering::Relaxed);
         // Fails only if there is a logger already, which serves as well.

@@ -231,7 +231,7 @@ impl Source for Told {
 
 /// Tells on stderr what was noticed of a feed's or a file's form.
 pub fn report_notes(notes: &[Note]) {
-    notes.iter().for_each(|note| eprintln!("note: {note}"));
+    notes.iter().for_each(|note| log::note(format_args!("note: {note}")));
 }
 
 /// The broker and the topic.

@@ -32,6 +32,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{Gauge, SetAsideFile, Stop};
 use crate::kafka::{Batch, BrokerHandle, Claim, Consumer, ask, stopped};
 
+pub(super) use bookmark::beside;
 pub use csv_collector::{Appended, CsvCollector, Found};
 pub use files::Format;
 pub use parts::Target;

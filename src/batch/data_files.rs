@@ -4,17 +4,25 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::collect::beside;
 use crate::error::{Error, ErrorKind, Place, Result};
 
 /// The files that `paths` name, for [`Recording::read`](crate::ingest::Recording::read): of a folder all its CSV and Parquet
 /// files and those of the folders in it, by name; what else lies there is passed over, and so are hidden ones.
 ///
-/// A folder without any is an error. Files that are named themselves are not looked at.
+/// A folder without any is an error. Files that are named themselves are not looked at; a collector's Parquet file brings with
+/// it what is not in it yet, `FILE.rest.csv`.
 pub fn data_files<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths.iter().map(AsRef::as_ref) {
         if !path.is_dir() {
-            files.push(path.to_path_buf());
+            // What a collector has not brought into its Parquet file yet.
+            let rest = beside(path, ".rest.csv");
+            let is_table = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("parquet"));
+            if path.exists() || !rest.exists() {
+                files.push(path.to_path_buf());
+            }
+            files.extend((is_table && rest.exists()).then_some(rest));
             continue;
         }
         let before = files.len();
@@ -64,6 +72,11 @@ mod tests {
         assert_eq!(data_files(&[folder.path()]).unwrap(), all);
         assert_eq!(data_files(&[path("c.CSV"), path("b")]).unwrap(), [path("c.CSV"), path("b/part-0-2022-05-12.csv")]);
         assert_eq!(data_files(&["no/such.csv"]).unwrap(), [Path::new("no/such.csv")]);
+        // With what a collector has not brought into its table yet, which may be all.
+        fs::write(path("a.parquet.rest.csv"), "").unwrap();
+        fs::write(path("new.parquet.rest.csv"), "").unwrap();
+        assert_eq!(data_files(&[path("a.parquet")]).unwrap(), [path("a.parquet"), path("a.parquet.rest.csv")]);
+        assert_eq!(data_files(&[path("new.parquet")]).unwrap(), [path("new.parquet.rest.csv")]);
         let error = data_files(&[path("b/empty")]).unwrap_err().to_string();
         assert!(error.contains("empty: no .csv and no .parquet lies in it; name the folder"), "{error}");
     }

@@ -15,7 +15,6 @@ use chrono::{DateTime, Utc};
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Url, redirect};
-use serde::de::DeserializeOwned;
 
 use super::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -102,11 +101,6 @@ impl Http {
     /// The clock that the client waits on.
     pub(super) fn clock(&self) -> &dyn Clock {
         &*self.clock
-    }
-
-    /// The JSON document at `url`.
-    pub fn get_json<T: DeserializeOwned>(&self, url: &str) -> Result<T> {
-        self.get(url, |body| serde_json::from_slice(body).map_err(|error| error.to_string()))
     }
 
     /// What `read` makes of the body at `url`; if it cannot, the request is made again.

@@ -83,11 +83,6 @@ impl Broker {
         Ok(Self { handle, embedded: Some(cluster) })
     }
 
-    /// The real Kafka at `brokers`, or the embedded broker where there are none: what an example's `--brokers` means.
-    pub fn open(brokers: Option<&str>) -> Result<Self> {
-        brokers.map_or_else(Self::embedded, Self::connect)
-    }
-
     /// What this is, for the first lines that a program prints.
     pub fn describe(&self) -> String {
         match self.embedded {
@@ -274,9 +269,9 @@ mod tests {
 
     #[test]
     fn the_embedded_broker_answers_as_a_real_one_and_says_that_it_keeps_nothing() {
-        let embedded = Broker::open(None).unwrap();
+        let embedded = Broker::embedded().unwrap();
         assert_eq!(embedded.describe(), "an embedded broker, inside this process: it keeps nothing after the run");
-        let as_real = Broker::open(Some(embedded.handle().address())).unwrap();
+        let as_real = Broker::connect(embedded.handle().address()).unwrap();
         assert_eq!(as_real.describe(), format!("Kafka at {}", embedded.handle().address()));
     }
 }

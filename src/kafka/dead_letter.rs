@@ -16,7 +16,8 @@ use super::broker::{Broker, BrokerHandle};
 use super::consumer::Consumer;
 use super::message::decode;
 use super::producer::Sink;
-use super::seen::{Memory, Topic};
+use super::scan::Scan;
+use super::seen::Memory;
 use super::topic::{TopicSettings, ensure_topic};
 use crate::error::{Place, Result};
 use crate::ingest::{SetAside, decode_records};
@@ -98,7 +99,7 @@ impl DeadLetters {
     pub fn open(broker: &Broker, topic: &str) -> Result<Self> {
         let name = dead_letter_topic(topic);
         ensure_topic(broker, &TopicSettings { partitions: 1, ..TopicSettings::named(&name) })?;
-        let reader = Topic::new(broker.handle(), &name)?;
+        let reader = Scan::new(broker.handle(), &name)?;
         let (low, high) = reader.ends_of(0)?;
         let (ends, since) = ([(0, high)].into(), (Utc::now() - WRITTEN).timestamp_millis());
         let start = if broker.is_embedded() { low } else { *reader.first_of(since, &ends)?.get(&0).unwrap_or(&high) };

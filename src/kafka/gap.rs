@@ -65,7 +65,6 @@ pub struct GapLedger {
     left_open: Option<Gap>,
     /// What happened since, in the order of time.
     misses: VecDeque<(DateTime<Utc>, Gap)>,
-    closed: u64,
 }
 
 impl Gap {
@@ -132,7 +131,6 @@ impl GapLedger {
             last_polled: None,
             left_open: None,
             misses: VecDeque::new(),
-            closed: 0,
             path,
         };
         if let Some(gap) = left_open {
@@ -171,11 +169,6 @@ impl GapLedger {
         self.left_open.is_some() || !self.misses.is_empty()
     }
 
-    /// How many gaps were closed since it was opened.
-    pub fn closed(&self) -> u64 {
-        self.closed
-    }
-
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -186,7 +179,14 @@ impl GapLedger {
         if !self.is_open() {
             self.write(&Gap { from, ..gap.clone() });
         }
-        self.misses.push_back((at, gap));
+        // What happened between two complete polls is one gap, however long.
+        match self.misses.back_mut() {
+            Some((time, last)) if self.last_polled.is_none_or(|polled| polled < *time) => {
+                last.add(gap);
+                *time = at.max(*time);
+            }
+            _ => self.misses.push_back((at, gap)),
+        }
     }
 
     /// A complete poll was made. Nothing says that none was made before it but its own lateness.
@@ -213,7 +213,6 @@ impl GapLedger {
             gap.get_or_insert_with(|| Gap::new(from)).add(miss);
         }
         if let Some(gap) = gap {
-            self.closed += 1;
             self.write(&Gap { to: Some(at), ..gap });
         }
         // In the place of the open line that has been written of it.

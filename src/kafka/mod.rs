@@ -49,6 +49,7 @@ mod message;
 mod producer;
 mod properties;
 mod publish;
+mod scan;
 mod seen;
 mod topic;
 mod transaction;

@@ -247,7 +247,10 @@ impl Deliveries {
     /// A message of ours stands at this offset, and what stands between it and the one before is somebody else's.
     fn note(&self, partition: i32, offset: i64) {
         let count = &mut *self.lock();
-        if let Some(next) = count.next.get_mut(&partition) {
+        if offset < 0 {
+            // Acknowledged as one that the broker had already, without saying where: what comes next cannot be compared.
+            count.next.remove(&partition);
+        } else if let Some(next) = count.next.get_mut(&partition) {
             count.foreign += u64::try_from(offset - *next).unwrap_or_default();
             *next = offset + 1;
         }

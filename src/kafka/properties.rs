@@ -169,7 +169,16 @@ impl Found {
             }
             _ if TAKEN.contains(&key) => self.set(key, value),
             _ => {
-                let message = format!("`{key}` is not a setting that is known here");
+                // What is no key at all may be the rest of a value, such as a certificate's.
+                let is_key =
+                    key.len() < 64 && key.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_'));
+                let message = match is_key {
+                    true => format!("`{key}` is not a setting that is known here"),
+                    false => {
+                        "this is no setting; a value of several lines needs a `\\` at the end of each but the last"
+                            .to_owned()
+                    }
+                };
                 return Err(wrong(message).way_out("leave it out; those of TLS and SASL are named in the README"));
             }
         }

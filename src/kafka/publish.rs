@@ -202,13 +202,14 @@ impl Work<'_> {
     fn take(&mut self, snapshot: Snapshot) -> Result<()> {
         let mut report = PollReport::of(&snapshot, &mut self.attendance);
         let Snapshot { fetched_at, mut readings, set_aside, .. } = snapshot;
+        // What can fail comes first: a key that is noted is published, or the loop ends.
+        report.dead_letters = self.sink.set_aside(&set_aside, fetched_at)?;
         readings.retain(|reading| !self.waiting.keys.contains(&key(reading)));
         let mut published = self.memory.published(&readings)?.into_iter();
         readings.retain(|reading| !published.next().unwrap_or_default() && self.waiting.keys.insert(key(reading)));
         report.new = readings.len();
         report.repeated = report.received - report.new;
         report.oldest = readings.iter().map(|reading| reading.last_reported).min();
-        report.dead_letters = self.sink.set_aside(&set_aside, fetched_at)?;
         report.set_aside = set_aside;
         (self.on_event)(PublishEvent::Polled(&report));
         self.waiting.readings.append(&mut readings);

@@ -13,19 +13,16 @@ mod tests;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::ops::ControlFlow::{self, Break, Continue};
-use std::time::{Duration, Instant};
+use std::ops::ControlFlow::{Break, Continue};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::Message as _;
 use rdkafka::message::BorrowedMessage;
-use rdkafka::{Message as _, Offset, TopicPartitionList};
 
-use super::broker::{ANSWER, BrokerHandle};
-use super::hearing::Hearing;
+use super::broker::BrokerHandle;
 use super::message::{KnownStations, event_time, parse};
-use crate::error::{Error, ErrorKind, Place, Result};
+use super::scan::Scan;
+use crate::error::Result;
 use crate::ingest::{Dedupe, Source};
 use crate::station::{StationCode, StationStatus};
 
@@ -40,9 +37,6 @@ const LAST: i64 = 100;
 
 /// How many messages, from where the broker says that a reading's time begins, are read for it alone.
 const PROBE: usize = 20_000;
-
-/// How long the broker may send nothing before the reading is given up.
-const SILENCE: Duration = Duration::from_secs(30);
 
 /// Which readings were published before.
 pub trait Memory {
@@ -73,7 +67,7 @@ impl Memory for Dedupe {
 /// The memory of what a topic holds.
 pub struct TopicMemory {
     seen: Dedupe,
-    topic: Option<Topic>,
+    topic: Option<Scan>,
     /// For each partition the offset that the memory begins at.
     starts: BTreeMap<i32, i64>,
     ends: BTreeMap<i32, i64>,
@@ -105,11 +99,11 @@ impl TopicMemory {
 
     /// Remembers the last [`WINDOW`] of a topic with more messages than `few`, of others everything.
     fn open(broker: &BrokerHandle, name: &str, few: Option<i64>) -> Result<Self> {
-        let topic = Topic::new(broker, name)?;
+        let topic = Scan::new(broker, name)?;
         let seen = if few.is_none() { Dedupe::unbounded() } else { Dedupe::new() };
         let (starts, ends) = (BTreeMap::new(), BTreeMap::new());
         let mut memory = Self { seen, topic: None, starts, ends, last_arrival: None };
-        let Some(partitions) = broker.partitions(topic.client.client(), name)? else { return Ok(memory) };
+        let Some(partitions) = topic.partitions(broker)? else { return Ok(memory) };
         for partition in 0..partitions {
             let (low, high) = topic.ends_of(partition)?;
             memory.starts.insert(partition, low);
@@ -125,7 +119,7 @@ impl TopicMemory {
     }
 
     /// Moves the beginning of the memory to that of the last window.
-    fn begin_late(&mut self, topic: &Topic) -> Result<()> {
+    fn begin_late(&mut self, topic: &Scan) -> Result<()> {
         let mut times = Vec::new();
         let last = self.starts.iter().map(|(&partition, &low)| (partition, low.max(self.ends[&partition] - LAST)));
         topic.read(&last.collect(), &self.ends, &mut |message| {
@@ -150,7 +144,7 @@ impl TopicMemory {
         Ok(())
     }
 
-    fn read(&mut self, topic: &Topic) -> Result<()> {
+    fn read(&mut self, topic: &Scan) -> Result<()> {
         let Self { seen, starts, ends, last_arrival, .. } = self;
         let mut known = KnownStations::default();
         topic.read(starts, ends, &mut |message| {
@@ -186,7 +180,7 @@ impl TopicMemory {
     }
 
     /// Which of `wanted` the topic holds.
-    fn look_up(&self, topic: &Topic, wanted: &[Key]) -> Result<HashSet<Key>> {
+    fn look_up(&self, topic: &Scan, wanted: &[Key]) -> Result<HashSet<Key>> {
         let (mut left, mut found): (HashSet<Key>, _) = (wanted.iter().cloned().collect(), HashSet::new());
         let mut times: Vec<i64> = wanted.iter().map(|(_, time)| *time).collect();
         times.sort_unstable();
@@ -246,98 +240,9 @@ impl fmt::Debug for TopicMemory {
     }
 }
 
-/// A topic read from offset to offset.
-pub(super) struct Topic {
-    client: BaseConsumer<Hearing>,
-    name: String,
-}
-
-impl Topic {
-    pub(super) fn new(broker: &BrokerHandle, name: &str) -> Result<Self> {
-        let mut config = broker.config();
-        config
-            // The library wants a group's name even from a reader that joins none and commits nothing.
-            .set("group.id", "velib-seen")
-            .set("enable.auto.commit", "false")
-            .set("enable.partition.eof", "true")
-            .set("fetch.wait.max.ms", "50");
-        let client = config
-            .create_with_context(Hearing::default())
-            .map_err(|error| broker.failed("no client to read with", &error))?;
-        Ok(Self { client, name: name.to_owned() })
-    }
-
-    fn failed(&self, error: &KafkaError) -> Error {
-        Error::new(ErrorKind::Kafka, format!("what it holds could not be read: {error}"))
-            .at(Place::Topic(self.name.clone()))
-    }
-
-    /// The first offset of a partition and the one after its last.
-    pub(super) fn ends_of(&self, partition: i32) -> Result<(i64, i64)> {
-        self.client.fetch_watermarks(&self.name, partition, ANSWER).map_err(|error| self.failed(&error))
-    }
-
-    /// For each of these partitions the offset of the first message of at least `time`, in milliseconds; a partition without
-    /// one is left out.
-    pub(super) fn first_of(&self, time: i64, partitions: &BTreeMap<i32, i64>) -> Result<BTreeMap<i32, i64>> {
-        let mut times = TopicPartitionList::with_capacity(partitions.len());
-        for &partition in partitions.keys() {
-            let failed = |error| self.failed(&error);
-            times.add_partition_offset(&self.name, partition, Offset::Offset(time)).map_err(failed)?;
-        }
-        let found = self.client.offsets_for_times(times, ANSWER).map_err(|error| self.failed(&error))?;
-        let mut first = BTreeMap::new();
-        for element in found.elements() {
-            element.error().map_err(|error| self.failed(&error))?;
-            if let Offset::Offset(offset) = element.offset() {
-                first.insert(element.partition(), offset);
-            }
-        }
-        Ok(first)
-    }
-
-    /// Hands the messages of each partition to `each`, from its offset in `from` up to the one in `to`, until that breaks.
-    pub(super) fn read(
-        &self,
-        from: &BTreeMap<i32, i64>,
-        to: &BTreeMap<i32, i64>,
-        each: &mut dyn FnMut(&BorrowedMessage<'_>) -> ControlFlow<()>,
-    ) -> Result<()> {
-        let (mut start, mut ends) = (TopicPartitionList::new(), BTreeMap::new());
-        for (&partition, &offset) in from {
-            let Some(&end) = to.get(&partition).filter(|&&end| end > offset) else { continue };
-            let failed = |error| self.failed(&error);
-            start.add_partition_offset(&self.name, partition, Offset::Offset(offset)).map_err(failed)?;
-            ends.insert(partition, end);
-        }
-        self.client.assign(&start).map_err(|error| self.failed(&error))?;
-        let mut heard = Instant::now();
-        while !ends.is_empty() {
-            match self.client.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) => {
-                    heard = Instant::now();
-                    let Some(&end) = ends.get(&message.partition()) else { continue };
-                    if message.offset() < end && each(&message).is_break() {
-                        break;
-                    }
-                    if message.offset() + 1 >= end {
-                        ends.remove(&message.partition());
-                    }
-                }
-                // The last offsets of a partition may hold no message: they were marks of a transaction, or compacted away.
-                Some(Err(KafkaError::PartitionEOF(partition))) => drop(ends.remove(&partition)),
-                Some(Err(error)) if heard.elapsed() >= SILENCE => return Err(self.failed(&error)),
-                None if heard.elapsed() >= SILENCE => return Err(self.failed(&KafkaError::NoMessageReceived)),
-                Some(Err(_)) | None => {}
-            }
-        }
-        self.client.unassign().map_err(|error| self.failed(&error))
-    }
-}
-
 /// Moves what the topic holds from `from` up to `to`, or among the first `most` messages, out of `left` into `found`.
 fn search(
-    topic: &Topic,
+    topic: &Scan,
     from: &BTreeMap<i32, i64>,
     to: &BTreeMap<i32, i64>,
     most: Option<usize>,

@@ -12,12 +12,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
-use super::desk::{Desk, Draft};
 use super::freshness::Freshness;
 use super::state::WindowState;
 use super::station::Station;
 use super::store::{Progress, StationWindow, Store};
 use super::window::{Window, Windowing};
+use super::writer::{Draft, StoreWriter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::station::{StationCode, StationStatus};
 
@@ -40,7 +40,7 @@ pub const ALLOWED_LATENESS: Duration = Duration::from_secs(90 * 60);
 pub struct StreamingStatistics {
     windowing: Windowing,
     lateness: TimeDelta,
-    desk: Desk,
+    writer: StoreWriter,
     newest: Option<DateTime<Utc>>,
     stations: Stations,
     too_late: BTreeMap<(StationCode, DateTime<Utc>), (u64, StationStatus)>,
@@ -110,7 +110,7 @@ impl StreamingStatistics {
         let mut engine = Self {
             windowing,
             lateness: TimeDelta::from_std(ALLOWED_LATENESS).unwrap_or(TimeDelta::MAX),
-            desk: Desk::new(store),
+            writer: StoreWriter::new(store),
             newest: None,
             stations: Stations::default(),
             too_late: BTreeMap::new(),
@@ -160,7 +160,7 @@ impl StreamingStatistics {
             let tracked = self.stations.entry(reading.station_code.clone()).or_insert(tracked);
             return Ok(self.totals.add(tracked.take_in(windowing, reading, round), &mut self.newest, tracked));
         };
-        tracked.load(&mut self.desk, windowing, reading)?;
+        tracked.load(&mut self.writer, windowing, reading)?;
         if reading.last_reported < before(tracked.station.clock, self.lateness) {
             return self.keep_aside(reading);
         }
@@ -191,6 +191,10 @@ impl StreamingStatistics {
     /// As [`flush`](Self::flush), and in the same transaction notes how far the topic has been read; `None` if another
     /// process has gone on there meanwhile, and then nothing is written: [`reload`](Self::reload).
     pub fn flush_with(&mut self, progress: Option<&Progress>) -> Result<Option<usize>> {
+        // One that was begun and not settled: somebody's work was broken off.
+        if self.settle_flush()?.is_none() {
+            return Ok(None);
+        }
         self.begin_flush(progress)?;
         self.settle_flush()
     }
@@ -212,7 +216,7 @@ impl StreamingStatistics {
         };
         let windows = draft.windows.len();
         if !draft.is_empty() {
-            self.desk.begin(draft)?;
+            self.writer.begin(draft)?;
         }
         self.flight = Some(Flight { round, windows, totals: self.totals });
         self.round += 1;
@@ -222,7 +226,7 @@ impl StreamingStatistics {
     /// Waits for what was begun: as [`flush_with`](Self::flush_with) answers. `Some(0)` if nothing was.
     pub(super) fn settle_flush(&mut self) -> Result<Option<usize>> {
         let Some(Flight { round, windows, totals }) = self.flight.take() else { return Ok(Some(0)) };
-        if !self.desk.settle().unwrap_or(Ok(true))? {
+        if !self.writer.settle().unwrap_or(Ok(true))? {
             return Ok(None);
         }
         (self.written, self.flushed) = (round, totals);
@@ -260,12 +264,12 @@ impl StreamingStatistics {
 
     /// The store, to be asked. It knows what was flushed.
     pub fn store(&mut self) -> &mut dyn Store {
-        self.desk.store()
+        self.writer.store()
     }
 
     /// Gives the store back, without what was taken in since the last flush.
     pub fn into_store(self) -> Box<dyn Store> {
-        self.desk.into_store()
+        self.writer.into_store()
     }
 }
 
@@ -324,12 +328,12 @@ impl Tracked {
     }
 
     /// Brings those windows of a reading that only the store may hold back to memory.
-    fn load(&mut self, desk: &mut Desk, windowing: Windowing, reading: &StationStatus) -> Result<()> {
+    fn load(&mut self, writer: &mut StoreWriter, windowing: Windowing, reading: &StationStatus) -> Result<()> {
         for start in windowing.starts_of(reading.last_reported.timestamp()) {
             if self.stored_until < Some(start) || self.windows.contains_key(&start) {
                 continue;
             }
-            if let Some(state) = desk.store().window_state(&self.station.code, windowing.starting_at_second(start))? {
+            if let Some(state) = writer.store().window_state(&self.station.code, windowing.starting_at_second(start))? {
                 self.windows.insert(start, Held { state, changed: 0 });
             }
         }

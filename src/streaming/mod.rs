@@ -34,7 +34,6 @@
 //! ```
 
 mod consume;
-mod desk;
 mod engine;
 mod freshness;
 mod results;
@@ -45,6 +44,7 @@ mod stats;
 mod store;
 mod usage;
 mod window;
+mod writer;
 mod zone;
 
 pub use consume::{StreamSettings, TRANSACTION, consume};

@@ -64,7 +64,7 @@ impl Bookmark {
 }
 
 /// The path with more at the end of its name.
-pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
+pub(in crate::batch) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     name.into()

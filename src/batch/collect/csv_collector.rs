@@ -9,7 +9,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::bookmark::{Bookmark, sync_folder};
@@ -97,7 +97,13 @@ impl CsvCollector {
     /// Opens the files of a collection, unless another collector holds them; a new one is made by the first sync.
     pub(super) fn begin(files: Files) -> Result<Option<Self>> {
         let Some(lock) = lock(&files)? else { return Ok(None) };
-        let bookmark = Bookmark::load(&files.bookmark())?;
+        let mut bookmark = Bookmark::load(&files.bookmark())?;
+        // One file keeps its name: a bookmark that was copied or moved with it must not lead to the other one.
+        if let (Files::One(..), Some(mark)) = (&files, &mut bookmark)
+            && !mark.file.is_empty()
+        {
+            mark.file = files.name_at(DateTime::UNIX_EPOCH).0;
+        }
         let mut collector = Self {
             files,
             _lock: lock,
@@ -284,8 +290,10 @@ impl CsvCollector {
     }
 
     fn write(&mut self, reading: &StationStatus) {
-        if reading.fetched_at.timestamp_millis() >= self.until || self.pending.is_empty() {
-            self.file_at(reading.fetched_at);
+        // A publisher's clock that runs far ahead must not put all that follows into a day to come.
+        let arrival = reading.fetched_at.min(Utc::now() + TimeDelta::days(1));
+        if arrival.timestamp_millis() >= self.until || self.pending.is_empty() {
+            self.file_at(arrival);
         }
         if let Some((_, rows)) = self.pending.last_mut() {
             row::write(rows, reading);

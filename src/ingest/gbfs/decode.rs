@@ -133,9 +133,10 @@ impl Known {
         place: &Place,
         drift: &mut Drift,
     ) -> Snapshot {
-        let (mut texts, mut readings, mut bad) = (Texts::default(), vec![], vec![]);
+        let (mut texts, mut readings, mut bad, mut silent) = (Texts::default(), vec![], vec![], 0);
         for (index, station) in status.stations.into_iter().enumerate() {
             if never_reported(&station) {
+                silent += 1;
                 continue;
             }
             match self.join(station).reading(Some(fetched_at), &mut texts, drift) {
@@ -147,7 +148,7 @@ impl Known {
         let set_aside = set_aside(&status.body, bad, place);
         let mut snapshot = Snapshot { fetched_at, readings, counted: None, set_aside };
         let counted = match (snapshot.distinct() + snapshot.set_aside.len(), self.stations.len()) {
-            (status, known) if status * 10 < known * 9 => known,
+            (status, known) if (status + silent) * 10 < known * 9 => known,
             (status, _) => status,
         };
         snapshot.counted = Some(counted as u64);
@@ -337,7 +338,7 @@ mod tests {
         let mut silent = status[0].clone();
         silent["last_reported"] = json!(86_400);
         let snapshot = decode(&json!(information[..2]), &json!([silent, status[1]]), None);
-        assert_eq!((snapshot.distinct(), snapshot.set_aside.len()), (1, 0));
+        assert_eq!((snapshot.distinct(), snapshot.counted, snapshot.set_aside.len()), (1, Some(1), 0));
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub use decode::decode_gbfs;
 /// Where Vélib' Métropole publishes its own GBFS feed.
 pub const VELIB_GBFS: &str = "https://velib-metropole-opendata.smovengo.cloud/opendata/Velib_Metropole/gbfs.json";
 
+/// How long what is known goes on when it could not be fetched anew.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
+
 /// A GBFS feed.
 ///
 /// **The station's code** is the feed's `stationCode` where it has one, as Vélib' does: the same code as the portal's
@@ -81,7 +84,9 @@ impl Gbfs {
         let place = Place::Url(feeds.status.clone());
         let status = self.http.get(&feeds.status, Status::read).inspect_err(|_| self.feeds = None)?;
         if !is_fresh && self.known.as_ref().is_none_or(|known| !known.covers(&status)) {
-            self.known = None;
+            if let Some(known) = &mut self.known {
+                known.good_until = DateTime::<Utc>::MIN_UTC;
+            }
             self.refresh(&feeds)?;
         }
         let fetched_at = self.http.clock().now();
@@ -116,6 +121,11 @@ impl Gbfs {
                 return Err(error);
             }
             Err(error) => {
+                // Not asked again at once, and then where it may stand by now.
+                self.feeds = None;
+                if let Some(known) = &mut self.known {
+                    known.good_until = now + ASK_AGAIN;
+                }
                 let why = format!("{error}; what was known of the stations goes on");
                 self.notes.push(Note::Trouble { source: self.describe(), why });
             }

@@ -5,16 +5,15 @@
 //! for the messages themselves.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::ops::ControlFlow;
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::consumer::Consumer as _;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::Consumer;
-use crate::error::{Place, Result};
-use crate::kafka::broker::{ANSWER, BrokerHandle};
-use crate::kafka::hearing::Hearing;
+use crate::error::Result;
+use crate::kafka::broker::ANSWER;
+use crate::kafka::scan::Scan;
 
 impl Consumer {
     /// Whether the group has acknowledged the topic to its end.
@@ -40,36 +39,23 @@ impl Consumer {
             let (first, end) = self.client.fetch_watermarks(&self.topic, partition, ANSWER).map_err(failed)?;
             // What the topic keeps no more is not waited for.
             let position = positions.get(&partition).map_or(first, |&position| position.max(first));
-            if position < end && is_any_left(&self.broker, &self.topic, partition, position)? {
+            if position < end && self.holds_any(partition, position, end)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
-}
 
-/// Whether `partition` of `topic` holds a message at `from` or after.
-fn is_any_left(broker: &BrokerHandle, topic: &str, partition: i32, from: i64) -> Result<bool> {
-    let failed = |error: &KafkaError| broker.failed("the end of the topic is unknown", error);
-    let mut config = broker.config();
-    // The library wants a group's name even from a reader that joins none and commits nothing.
-    config.set("group.id", "velib-remains").set("enable.auto.commit", "false").set("enable.partition.eof", "true");
-    config.set("fetch.wait.max.ms", "100");
-    let client: BaseConsumer<Hearing> =
-        config.create_with_context(Hearing::default()).map_err(|error| failed(&error))?;
-    let mut start = TopicPartitionList::new();
-    start.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(|error| failed(&error))?;
-    client.assign(&start).map_err(|error| failed(&error))?;
-    let deadline = Instant::now() + ANSWER;
-    while Instant::now() < deadline {
-        match client.poll(Duration::from_millis(100)) {
-            Some(Ok(_)) => return Ok(true),
-            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(false),
-            // What it cannot mend by itself it says again until the time is over.
-            Some(Err(_)) | None => {}
-        }
+    /// Whether a message stands between these offsets.
+    fn holds_any(&self, partition: i32, from: i64, to: i64) -> Result<bool> {
+        let only = |offset| BTreeMap::from([(partition, offset)]);
+        let mut is_any = false;
+        Scan::new(&self.broker, &self.topic)?.read(&only(from), &only(to), &mut |_| {
+            is_any = true;
+            ControlFlow::Break(())
+        })?;
+        Ok(is_any)
     }
-    Err(broker.error("the broker does not say what is left to read").at(Place::Topic(topic.to_owned())))
 }
 
 /// Those of a group's offsets that are known, by partition.

@@ -53,6 +53,14 @@ fn the_environment_goes_before_the_file() {
 }
 
 #[test]
+fn the_rest_of_a_value_that_was_broken_over_lines_is_not_shown_as_a_key() {
+    let secret = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg0123456789abcdef";
+    let text = format!("security.protocol=SSL\nssl.keystore.key=-----BEGIN PRIVATE KEY-----\n{secret}\n");
+    let error = load(&text, &[]).unwrap_err().to_string();
+    assert!(error.contains(":3: this is no setting; ") && !error.contains("MIGH"), "{error}");
+}
+
+#[test]
 fn no_value_is_ever_shown() {
     let properties = load(PLAIN, &[]).unwrap();
     let keys = r#"ClientProperties {"sasl.mechanisms", "sasl.password", "sasl.username", "security.protocol"}"#;

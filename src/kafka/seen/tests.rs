@@ -3,6 +3,7 @@
 use super::*;
 use crate::kafka::{Broker, Publisher, Sink as _, TopicSettings, ensure_topic};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use std::time::Duration;
 
 fn reading(second: i64) -> StationStatus {
     let at = DateTime::from_timestamp_millis(1_652_350_000_000 + second * 1_000).unwrap();

@@ -357,15 +357,29 @@ impl Model {
     }
 }
 
-/// From where a replay begins, then which reading comes next, and whether what came is flushed after it.
-type Life = (Index, Vec<(Index, bool)>);
+/// What is done after a reading.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum After {
+    Nothing,
+    /// A flush is begun, and more comes before it is settled.
+    Begin,
+    Settle,
+    Flush,
+}
+
+/// From where a replay begins, then which reading comes next, and what is done after it.
+type Life = (Index, Vec<(Index, After)>);
 
 fn some_lives() -> impl Strategy<Value = Vec<Life>> {
-    let steps = prop::collection::vec((any::<Index>(), prop::bool::weighted(0.3)), 1..40);
+    let after = prop_oneof![
+        6 => Just(After::Nothing), 2 => Just(After::Begin), 1 => Just(After::Settle), 2 => Just(After::Flush)
+    ];
+    let steps = prop::collection::vec((any::<Index>(), after), 1..40);
     prop::collection::vec((any::<Index>(), steps), 1..4)
 }
 
-/// In any order, with repeats, flushes anywhere, crashes that lose what was not flushed, and replays from anywhere.
+/// In any order, with repeats, flushes anywhere, readings while one is written, crashes that lose what was not flushed, and
+/// replays from anywhere.
 fn assert_equals_the_batch_after(lives: Vec<Life>, readings: &[StationStatus], slide: u64, store: Box<dyn Store>) {
     let windowing = Windowing::sliding(Duration::from_secs(600), Duration::from_secs(slide)).unwrap();
     let mut engine = sliding_engine_on(windowing, store);
@@ -379,18 +393,41 @@ fn assert_equals_the_batch_after(lives: Vec<Life>, readings: &[StationStatus], s
         for &replayed in &pending {
             assert!(!engine.update(&readings[replayed]).unwrap());
         }
-        for (index, flush) in steps {
+        let mut begun: Option<(Model, Vec<usize>)> = None;
+        for (index, after) in steps {
             let i = index.index(readings.len());
             assert_eq!(engine.update(&readings[i]).unwrap(), model.update(windowing, i, &readings[i]));
             pending.push(i);
-            if flush {
-                engine.flush().unwrap();
-                flushed.append(&mut pending);
-                kept = model.clone();
+            if after == After::Nothing {
+                continue;
+            }
+            assert!(engine.settle_flush().unwrap().is_some());
+            if let Some((model, mut written)) = begun.take() {
+                flushed.append(&mut written);
+                kept = model;
+            }
+            match after {
+                After::Nothing | After::Settle => {}
+                After::Begin => {
+                    engine.begin_flush(None).unwrap();
+                    begun = Some((model.clone(), std::mem::take(&mut pending)));
+                }
+                After::Flush => {
+                    engine.flush().unwrap();
+                    flushed.append(&mut pending);
+                    kept = model.clone();
+                }
+            }
+            if begun.is_none() {
                 let counted: Vec<_> = kept.counted.iter().map(|&i| &readings[i]).collect();
                 assert_equals_the_batch(engine.store(), windowing, &counted, &kept.revisions);
                 assert_eq!(engine.store().kept_aside().unwrap(), kept.too_late.len() as u64);
             }
+        }
+        // What was begun is written, whoever asks for the store.
+        if let Some((model, mut written)) = begun {
+            flushed.append(&mut written);
+            kept = model;
         }
         engine = sliding_engine_on(windowing, engine.into_store());
     }

@@ -28,6 +28,11 @@ fn awkward() -> Vec<StationStatus> {
     vec![reading("16107", "Benjamin Godard", 0), reading("\"q\"", "a \"b\"", 0), reading("31024_relais", "é\n", 1)]
 }
 
+fn fetched(code: &str, time: &str) -> StationStatus {
+    let time = time.parse().unwrap();
+    StationStatus::unknown(StationCode::new(code).unwrap(), time, time)
+}
+
 /// A file's bookmark.
 fn offsets(path: &Path) -> PathBuf {
     Files::One(path.into(), Format::Csv).bookmark()
@@ -138,6 +143,32 @@ fn after_a_crash_at_any_byte_the_same_readings_again_make_the_same_file() {
 }
 
 #[test]
+fn a_copy_with_its_bookmark_is_another_file_and_leaves_the_first_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, copy] = ["a.csv", "b.csv"].map(|name| folder.path().join(name));
+    append(&mut CsvCollector::open(&first).unwrap(), &awkward()[..1]);
+    fs::copy(&first, &copy).unwrap();
+    fs::copy(offsets(&first), offsets(&copy)).unwrap();
+    append(&mut CsvCollector::open(&first).unwrap(), &awkward()[..2]);
+    let before = fs::read(&first).unwrap();
+    assert_eq!(append(&mut CsvCollector::open(&copy).unwrap(), &awkward()).repeated, 1);
+    assert_eq!((read(&copy), fs::read(&first).unwrap()), (awkward(), before));
+}
+
+#[test]
+fn a_publisher_whose_clock_runs_years_ahead_does_not_end_the_daily_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = Files::Daily(folder.path().into(), 0, Format::Csv);
+    let mut collector = CsvCollector::begin(files.clone()).unwrap().unwrap();
+    let ahead = [fetched("1", "2222-05-12T10:00:00Z"), fetched("2", "2222-05-13T10:00:00Z")];
+    append(&mut collector, &ahead);
+    let names = files.names().unwrap();
+    let latest = format!("part-0-{}.csv", (Utc::now() + TimeDelta::days(1)).date_naive());
+    assert!(names.len() <= 2 && names.iter().all(|name| *name <= latest), "{names:?}");
+    assert_eq!(names.iter().flat_map(|name| read(&files.path(name))).collect::<Vec<_>>(), ahead);
+}
+
+#[test]
 fn the_place_in_the_topic_is_that_of_the_bytes_that_count() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.csv");
@@ -183,10 +214,6 @@ fn a_file_that_lost_what_was_collected_is_read_whole_and_all_comes_again() {
 #[test]
 fn what_was_fetched_before_midnight_and_comes_after_it_goes_to_the_new_day() {
     let folder = tempfile::tempdir().unwrap();
-    let fetched = |code: &str, time: &str| {
-        let time = time.parse().unwrap();
-        StationStatus::unknown(StationCode::new(code).unwrap(), time, time)
-    };
     let late = fetched("2", "2022-05-12T23:59:59.999Z");
     let all = [fetched("1", "2022-05-12T23:59:00Z"), fetched("1", "2022-05-13T00:00:00Z"), late];
     append(&mut daily(folder.path()), &all);

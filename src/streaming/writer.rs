@@ -14,12 +14,12 @@ use crate::station::{StationCode, StationStatus};
 
 /// Where the store is kept, written to, and asked.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct StoreWriter {
     store: Whereabouts,
     /// What became of the last write, until somebody asks.
     outcome: Option<Result<bool>>,
     /// To the thread that writes, once there was something to write.
-    writer: Option<Sender<Job>>,
+    thread: Option<Sender<Job>>,
 }
 
 #[derive(Debug)]
@@ -41,9 +41,9 @@ pub(super) struct Draft {
     pub progress: Option<Progress>,
 }
 
-impl Desk {
+impl StoreWriter {
     pub(super) fn new(store: Box<dyn Store>) -> Self {
-        Self { store: Whereabouts::Here(store), outcome: None, writer: None }
+        Self { store: Whereabouts::Here(store), outcome: None, thread: None }
     }
 
     /// The store, once it has written what it was given.
@@ -66,13 +66,13 @@ impl Desk {
     /// Begins to write, when what was begun before is written; [`settle`](Self::settle) that first.
     pub(super) fn begin(&mut self, draft: Draft) -> Result<()> {
         self.fetch();
-        let writer = match &self.writer {
-            Some(writer) => writer.clone(),
-            None => self.writer.insert(start()?).clone(),
+        let thread = match &self.thread {
+            Some(thread) => thread.clone(),
+            None => self.thread.insert(start()?).clone(),
         };
         let (way_back, comes_back) = mpsc::channel();
         match std::mem::replace(&mut self.store, Whereabouts::Away(comes_back)) {
-            Whereabouts::Here(store) => match writer.send((store, draft, way_back)) {
+            Whereabouts::Here(store) => match thread.send((store, draft, way_back)) {
                 Ok(()) => Ok(()),
                 Err(SendError((store, ..))) => {
                     self.store = Whereabouts::Here(store);
@@ -85,7 +85,7 @@ impl Desk {
 
     /// What became of what was begun: as [`Store::write`] says. `None` if that was told, or nothing was begun.
     pub(super) fn settle(&mut self) -> Option<Result<bool>> {
-        self.fetch();
+        self.store();
         self.outcome.take()
     }
 
