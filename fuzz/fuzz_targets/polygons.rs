@@ -1,22 +1,14 @@
 //! The polygons of a GeoJSON file.
 #![no_main]
 
-use std::path::PathBuf;
-use std::sync::LazyLock;
+mod file;
 
 use libfuzzer_sys::fuzz_target;
 use velib::streaming::Zones;
 
-static FILE: LazyLock<(PathBuf, String)> = LazyLock::new(|| {
-    let path = std::env::temp_dir().join(format!("velib-fuzz-{}.geojson", std::process::id()));
-    let written = format!("geojson:{}", path.display());
-    (path, written)
-});
-
-fuzz_target!(|file: &[u8]| {
-    let (path, written) = &*FILE;
-    std::fs::write(path, file).expect("a temporary file");
+fuzz_target!(|bytes: &[u8]| {
+    let written = format!("geojson:{}", file::holding(bytes).display());
     // The same file gives the same zones.
-    let (once, again) = (Zones::open(written), Zones::open(written));
+    let (once, again) = (Zones::open(&written), Zones::open(&written));
     assert_eq!(once.is_ok(), again.is_ok());
 });

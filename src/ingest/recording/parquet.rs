@@ -1,5 +1,7 @@
 //! A recording as Parquet, as polars, pandas and Arrow write it.
 
+mod pages;
+
 use std::fmt::Display;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
@@ -50,10 +52,11 @@ pub(super) fn read(
 ///
 /// The cells are read by Parquet's own types, not by those that the writing library noted besides: so the categories of
 /// pandas and polars are the texts that they stand for. Only the note tells that a column is of nulls only.
-fn decode(path: &Path, file: impl MmapBytesReader, drift: &mut Drift) -> Result<Table> {
+fn decode(path: &Path, mut file: impl MmapBytesReader, drift: &mut Drift) -> Result<Table> {
     let fail = |error: PolarsError| damaged(path, error);
+    let mut metadata = ParquetReader::new(&mut file).get_metadata().map_err(fail)?.as_ref().clone();
+    pages::check(&mut file, &metadata).map_err(|why| damaged(path, why))?;
     let mut reader = ParquetReader::new(file);
-    let mut metadata = reader.get_metadata().map_err(fail)?.as_ref().clone();
     let noted = infer_schema(&metadata).map_err(fail)?;
     metadata.key_value_metadata = None;
     reader.set_metadata(Arc::new(metadata));
@@ -366,6 +369,25 @@ mod tests {
         }
         let (folder, path) = write(with([]).clear());
         assert!(error(&folder, &path).starts_with("a.parquet: no row stands"));
+    }
+
+    #[test]
+    fn a_count_that_cannot_be_is_refused_before_memory_is_asked_for_it() {
+        let (_folder, path) = write(with([]));
+        let whole = fs::read(&path).unwrap();
+        // In Thrift's compact protocol a field of type i32 that follows another, and two of something.
+        let counts =
+            whole.windows(2).enumerate().filter(|(_, bytes)| *bytes == [0x15, 0x04]).map(|(place, _)| place + 1);
+        let mut refused = 0;
+        for place in counts {
+            let mut damaged = whole.clone();
+            damaged[place] = 0x01; // minus one
+            fs::write(&path, damaged).unwrap();
+            if let Err(error) = Recording::read(&[&path]) {
+                refused += u32::from(error.to_string().contains("a page has more values than the table has rows"));
+            }
+        }
+        assert!(refused > 0);
     }
 
     #[test]
