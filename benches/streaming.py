@@ -212,18 +212,20 @@ def environment(engine):
     return HOME / engine / "bin/python", sorted(jars.glob("*.jar"))
 
 
-def built(options):
-    """The release builds of the bench of Kafka and of `part2_stream`, unless another of that is named."""
-    command = ["cargo", "build", "--release", "--bench", "kafka", "--example", "part2_stream", "--message-format", "json"]
+def built(options, example):
+    """The release builds of the bench of Kafka and of an example, unless they are in a folder that is named."""
+    if options.binaries:
+        return options.binaries.resolve() / "kafka", options.binaries.resolve() / example
+    command = ["cargo", "build", "--release", "--bench", "kafka", "--example", example, "--message-format", "json"]
     lines = subprocess.run(command, cwd=TOP, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     made = {one["target"]["name"]: one["executable"] for one in map(json.loads, lines) if one.get("executable")}
-    return made["kafka"], options.binary.resolve() if options.binary else made["part2_stream"]
+    return made["kafka"], made[example]
 
 
 class Bench:
     def __init__(self, options, folder):
         self.options, self.folder, self.brokers, self.runs = options, folder, options.brokers, 0
-        self.kafka, self.stream = built(options)
+        self.kafka, self.stream = built(options, "part2_stream")
 
     def fill(self, readings):
         """The topic of so many readings. One with a name of ours may be made anew."""
@@ -371,7 +373,7 @@ def main():
     parser.add_argument("--brokers", default=os.environ.get("VELIB_KAFKA"), help="[default: VELIB_KAFKA, or that of .ci/kafka]")
     parser.add_argument("--postgres", default=os.environ.get("VELIB_POSTGRES"), metavar="URL",
                         help="where databases are made and deleted [default: VELIB_POSTGRES, or that of .ci/postgres]")
-    parser.add_argument("--binary", type=Path, help="a part2_stream to take [default: the release build]")
+    parser.add_argument("--binaries", type=Path, metavar="DIR", help="where `kafka` and `part2_stream` are [default: the release builds]")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where every single measurement is kept")
     options = parser.parse_args()
     sides = (options.sides or ("sqlite" if options.memory else "bare,sqlite,spark,flink")).split(",")

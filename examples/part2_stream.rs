@@ -63,7 +63,7 @@ struct Options {
     /// Stop when everything in the topic was read; without --brokers that is always so
     #[arg(long)]
     until_end: bool,
-    /// Write at the latest after so many readings, in one transaction
+    /// After so many readings write them, in one transaction, once the one before is written
     #[arg(long, value_name = "READINGS", default_value_t = velib::streaming::TRANSACTION)]
     transaction: usize,
     /// Publish each window that changed to this topic too, in Kafka transactions

@@ -62,6 +62,8 @@ pub struct Consumer {
     away: Option<Away>,
     patience: Duration,
     known: KnownStations,
+    /// How many readings the last batch held.
+    usual: usize,
 }
 
 impl Consumer {
@@ -121,6 +123,7 @@ impl Consumer {
             away: None,
             patience: PATIENCE,
             known: KnownStations::default(),
+            usual: 0,
         })
     }
 
@@ -267,6 +270,7 @@ impl Consumer {
             batch.at_end = self.at_end()?;
             let over = Instant::now() >= deadline || (quiet && batch.messages() > 0);
             if over || batch.messages() >= max || (batch.at_end && !was_at_end) {
+                self.usual = batch.readings.len();
                 return Ok(batch);
             }
         }
@@ -346,7 +350,7 @@ impl Consumer {
 
     fn empty_batch(&self) -> Batch {
         let member = self.claim.is_some().then(|| self.client.group_metadata()).flatten();
-        Batch::new(self.epoch, member.map(GroupMember::of))
+        Batch::with_room_for(self.usual, self.epoch, member.map(GroupMember::of))
     }
 
     /// Whether everything was read, as [`Batch::at_end`] says.

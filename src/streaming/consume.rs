@@ -25,6 +25,10 @@ const BATCH: usize = 10_000;
 /// The most messages in one transaction, unless told otherwise: a few tenths of a second's work.
 pub const TRANSACTION: usize = 100_000;
 
+/// So many times a transaction's messages may be taken in while the one before is being written: a disk that is slow for a
+/// moment holds nobody up.
+const AHEAD: usize = 4;
+
 /// A full batch is followed by another within so long, if there is one.
 const SOON: Duration = Duration::from_millis(50);
 
@@ -40,7 +44,8 @@ pub struct StreamSettings {
     pub group: String,
     /// Stop when the whole group has read everything; else never. On the embedded broker always, because nothing comes after.
     pub until_end: bool,
-    /// After about so many messages a transaction is written even if more are waiting: [`TRANSACTION`].
+    /// After about so many messages a transaction is written even if more are waiting: [`TRANSACTION`]. While the store is
+    /// still busy with the one before, it may become four times as large.
     pub transaction: usize,
     /// A topic, which [exists](crate::kafka::ensure_topic), to publish each changed window to ([`StationWindow`](super::StationWindow) as JSON, by
     /// the key `CODE START`), in Kafka transactions with the group's offsets: to whoever reads committed messages a window comes
@@ -101,6 +106,7 @@ pub fn consume(
             results,
             positions: BTreeMap::new(),
             open: Vec::new(),
+            waiting: 0,
             written: None,
             to_reader,
             watch,
@@ -195,8 +201,10 @@ struct Worker<'a> {
     /// Where the store stands in each partition of this process; `None` where it was never read. Empty from when another
     /// process has gone on there until the reader asks again.
     positions: BTreeMap<i32, Option<i64>>,
-    /// Batches whose readings are in the engine and not in the store yet.
+    /// Batches whose readings are in the engine, and not in the store yet; they hold them no more.
     open: Vec<Batch>,
+    /// How many messages those were.
+    waiting: usize,
     /// Those that are being written, and up to where that brings the store.
     written: Option<(Vec<Batch>, Progress)>,
     to_reader: Sender<Done>,
@@ -225,7 +233,9 @@ impl Worker<'_> {
                     let _ = to_reader.send(self.engine.store().positions(&self.topic)?);
                 }
             }
-            if self.waiting() >= self.transaction {
+            if self.waiting >= self.transaction.saturating_mul(AHEAD)
+                || (self.waiting >= self.transaction && self.engine.is_flushed())
+            {
                 self.flush()?;
             }
             next = if more { work.recv_timeout(SOON).ok() } else { work.try_recv().ok() };
@@ -244,16 +254,11 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// How many messages are in the engine alone.
-    fn waiting(&self) -> usize {
-        self.open.iter().map(Batch::messages).sum()
-    }
-
     fn is_busy(&self) -> bool {
         self.written.is_some() || !self.open.is_empty()
     }
 
-    fn take_in(&mut self, batch: Batch) -> Result<()> {
+    fn take_in(&mut self, mut batch: Batch) -> Result<()> {
         if batch.next().keys().any(|partition| !self.positions.contains_key(partition)) {
             self.answer(Done::Dropped);
             return Ok(());
@@ -262,6 +267,8 @@ impl Worker<'_> {
             self.engine.update(reading)?;
         }
         self.set_aside.keep(&batch.set_aside)?;
+        self.waiting += batch.messages();
+        batch.readings = Vec::new();
         self.open.push(batch);
         Ok(())
     }
@@ -291,6 +298,7 @@ impl Worker<'_> {
         }
         self.engine.begin_flush(Some(&progress))?;
         self.written = Some((std::mem::take(&mut self.open), progress));
+        self.waiting = 0;
         Ok(())
     }
 
@@ -313,6 +321,7 @@ impl Worker<'_> {
     fn begin_again(&mut self) -> Result<()> {
         self.engine.reload()?;
         self.positions.clear();
+        self.waiting = 0;
         for _ in std::mem::take(&mut self.open) {
             self.answer(Done::Dropped);
         }

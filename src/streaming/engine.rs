@@ -237,6 +237,11 @@ impl StreamingStatistics {
         Ok(Some(windows))
     }
 
+    /// Whether nothing is being written, so that [`settle_flush`](Self::settle_flush) would not wait.
+    pub(super) fn is_flushed(&mut self) -> bool {
+        self.writer.is_here()
+    }
+
     /// What [`flush`](Self::flush) would write of windows.
     pub(super) fn changed_windows(&self) -> Vec<StationWindow> {
         let row = |(station, window, state): (&Station, Window, &WindowState)| {

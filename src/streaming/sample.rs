@@ -68,17 +68,17 @@ pub(super) fn encode(samples: &[Sample]) -> Vec<u8> {
         before = sample.offset;
         let fact = |fact: Option<bool>| fact.map_or(0, |holds| 1 | u8::from(holds) << 1);
         let flags = u8::from(sample.closed) | fact(sample.full) << 1 | fact(sample.empty) << 3;
-        let counts = [sample.capacity, sample.bikes, sample.mechanical, sample.ebike, sample.docks];
         put(&mut bytes, u64::from(step));
-        // Counts are mostly of one byte each.
-        let short = counts
-            .map(|count| count.map_or(0, |count| u8::try_from(count).map_or(0x80, |count| count.saturating_add(1))));
-        if short.iter().all(|&byte| byte < 0x80) {
-            let [capacity, bikes, mechanical, ebike, docks] = short;
-            bytes.extend_from_slice(&[flags, capacity, bikes, mechanical, ebike, docks]);
+        let counts = [sample.capacity, sample.bikes, sample.mechanical, sample.ebike, sample.docks];
+        // Mostly of one byte each: then they are written at once.
+        let [capacity, bikes, mechanical, ebike, docks] =
+            counts.map(|count| count.map_or(0, |count| u64::from(count) + 1));
+        if capacity | bikes | mechanical | ebike | docks < 0x80 {
+            let short = [capacity, bikes, mechanical, ebike, docks].map(|count| count as u8);
+            bytes.extend_from_slice(&[flags, short[0], short[1], short[2], short[3], short[4]]);
         } else {
             bytes.push(flags);
-            counts.into_iter().for_each(|count| put(&mut bytes, count.map_or(0, |count| u64::from(count) + 1)));
+            [capacity, bikes, mechanical, ebike, docks].into_iter().for_each(|count| put(&mut bytes, count));
         }
     }
     bytes

@@ -46,6 +46,17 @@ impl StoreWriter {
         Self { store: Whereabouts::Here(store), outcome: None, thread: None }
     }
 
+    /// Whether the store has written what it was given.
+    pub(super) fn is_here(&mut self) -> bool {
+        if let Whereabouts::Away(comes_back) = &self.store
+            && let Ok((store, outcome)) = comes_back.try_recv()
+        {
+            self.store = Whereabouts::Here(store);
+            self.outcome = Some(outcome);
+        }
+        matches!(self.store, Whereabouts::Here(_))
+    }
+
     /// The store, once it has written what it was given.
     pub(super) fn store(&mut self) -> &mut dyn Store {
         self.fetch();

@@ -33,8 +33,9 @@ pub struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new(epoch: u64, member: Option<GroupMember>) -> Self {
-        let (readings, set_aside, runs) = (Vec::new(), Vec::new(), Vec::new());
+    /// An empty one with room for so many readings.
+    pub(super) fn with_room_for(readings: usize, epoch: u64, member: Option<GroupMember>) -> Self {
+        let (readings, set_aside, runs) = (Vec::with_capacity(readings), Vec::new(), Vec::new());
         let (deleted, next) = (BTreeMap::new(), BTreeMap::new());
         Self { readings, set_aside, at_end: false, deleted, runs, next, bytes: 0, epoch, member }
     }

@@ -13,12 +13,16 @@ use foldhash::fast::RandomState;
 
 use crate::station::{StationCode, StationStatus, usual_time};
 
+/// The most digits that a count of 32 bits has.
+const MOST_DIGITS: usize = 10;
+
 /// The most stations that are remembered; with one more, all are forgotten.
 const MOST: usize = 20_000;
 
-/// What the last message of each station said of the station itself.
+/// What the last message of each station said of the station itself, and the last message of all of its poll.
 #[derive(Debug, Default)]
 pub(in crate::kafka) struct KnownStations {
+    fetched_at: Seen<Option<DateTime<Utc>>>,
     by_code: HashMap<StationCode, usize, RandomState>,
     known: Vec<Known>,
 }
@@ -47,7 +51,7 @@ struct Place {
 /// The reading in a message of the usual form; `None` for any other, be it a reading or not.
 pub(super) fn read(value: &[u8], stations: &mut KnownStations) -> Option<StationStatus> {
     let mut rest = Rest(value);
-    let fetched_at = rest.time(br#"{"fetched_at":"#)?;
+    let fetched_at = stations.fetched_at.read(&mut rest, |rest| rest.time(br#"{"fetched_at":"#).map(Some))??;
     let station = stations.of(rest.text(br#","stationcode":"#)??)?;
     let name = station.name.read(&mut rest, |rest| Some(rest.text(br#","name":"#)?.map(Arc::from)))?;
     let mut reading = StationStatus {
@@ -95,7 +99,10 @@ impl KnownStations {
 impl<T: Clone> Seen<T> {
     /// What comes next in the message: what was seen, or else what `read` makes of it.
     fn read<'a>(&mut self, rest: &mut Rest<'a>, read: impl FnOnce(&mut Rest<'a>) -> Option<T>) -> Option<T> {
-        if self.text.is_empty() || rest.skip(&self.text).is_none() {
+        let seen = rest.0.strip_prefix(&*self.text).filter(|_| !self.text.is_empty());
+        if let Some(behind) = seen {
+            rest.0 = behind;
+        } else {
             let before = rest.0;
             let value = read(rest)?;
             let text = &before[..before.len() - rest.0.len()];
@@ -110,9 +117,10 @@ impl<T: Clone> Seen<T> {
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
-    fn skip(&mut self, expected: &[u8]) -> Option<()> {
-        self.0 = self.0.strip_prefix(expected)?;
-        Some(())
+    /// Of a length known to the compiler, so that it takes two comparisons of eight bytes and not a call.
+    fn skip<const N: usize>(&mut self, expected: &[u8; N]) -> Option<()> {
+        let (start, rest) = self.0.split_first_chunk::<N>()?;
+        (start == expected).then(|| self.0 = rest)
     }
 
     fn null(&mut self) -> bool {
@@ -135,7 +143,7 @@ impl<'a> Rest<'a> {
         Some(text)
     }
 
-    fn text(&mut self, field: &[u8]) -> Option<Option<&'a str>> {
+    fn text<const N: usize>(&mut self, field: &[u8; N]) -> Option<Option<&'a str>> {
         self.skip(field)?;
         if self.null() {
             return Some(None);
@@ -143,12 +151,12 @@ impl<'a> Rest<'a> {
         std::str::from_utf8(self.quoted()?).ok().map(Some)
     }
 
-    fn time(&mut self, field: &[u8]) -> Option<DateTime<Utc>> {
+    fn time<const N: usize>(&mut self, field: &[u8; N]) -> Option<DateTime<Utc>> {
         self.skip(field)?;
         usual_time(self.quoted()?)
     }
 
-    fn fact(&mut self, field: &[u8]) -> Option<Option<bool>> {
+    fn fact<const N: usize>(&mut self, field: &[u8; N]) -> Option<Option<bool>> {
         self.skip(field)?;
         match self.0.first()? {
             b't' => self.skip(b"true").map(|()| Some(true)),
@@ -157,18 +165,20 @@ impl<'a> Rest<'a> {
         }
     }
 
-    fn count(&mut self, field: &[u8]) -> Option<Option<u32>> {
+    fn count<const N: usize>(&mut self, field: &[u8; N]) -> Option<Option<u32>> {
         self.skip(field)?;
         if self.null() {
             return Some(None);
         }
         let digits = self.take(|byte| byte.is_ascii_digit());
-        let number =
-            digits.iter().try_fold(0_u32, |number, digit| number.checked_mul(10)?.checked_add(u32::from(digit - b'0')));
-        is_whole(digits).then_some(number?).map(Some)
+        if !is_whole(digits) || digits.len() > MOST_DIGITS {
+            return None;
+        }
+        let number = digits.iter().fold(0_u64, |number, digit| number * 10 + u64::from(digit - b'0'));
+        u32::try_from(number).ok().map(Some)
     }
 
-    fn degrees(&mut self, field: &[u8]) -> Option<Option<f64>> {
+    fn degrees<const N: usize>(&mut self, field: &[u8; N]) -> Option<Option<f64>> {
         self.skip(field)?;
         if self.null() {
             return Some(None);
