@@ -22,23 +22,13 @@ SIDES = {"bare": "a consumer that reads and forgets", "csv": "velib, CSV", "parq
 OURS = ("csv", "parquet")
 
 sys.path.insert(0, str(TOP / "benches"))
-from streaming import run  # noqa: E402
-
-
-def built(options):
-    """The release builds of the bench of Kafka and of `part3_collect`, unless others are named."""
-    if options.binaries:
-        return options.binaries / "kafka", options.binaries / "part3_collect"
-    command = ["cargo", "build", "--release", "--bench", "kafka", "--example", "part3_collect", "--message-format", "json"]
-    lines = subprocess.run(command, cwd=TOP, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
-    made = {one["target"]["name"]: one["executable"] for one in map(json.loads, lines) if one.get("executable")}
-    return made["kafka"], made["part3_collect"]
+from streaming import built, run  # noqa: E402
 
 
 class Bench:
     def __init__(self, options, folder):
         self.options, self.folder, self.runs = options, folder, 0
-        self.kafka, self.collect = built(options)
+        self.kafka, self.collect = built(options, "part3_collect")
 
     def fill(self, readings):
         """The topic of so many readings. One with a name of ours may be made anew."""
@@ -72,13 +62,13 @@ class Bench:
         return dict(measured, seconds=told["seconds"], whole_process=measured["seconds"], bytes=(self.last if side == "csv" else out).stat().st_size)
 
     def write(self, out):
-        data = self.last.read_bytes()
+        # Piece by piece: what this process holds would be counted as the memory of those that it starts.
         started = time.perf_counter()
         with open(out, "wb", buffering=0) as file:
-            for start in range(0, len(data), 1 << 20):
-                file.write(data[start : start + (1 << 20)])
+            for piece in pieces(self.last):
+                file.write(piece)
             os.fdatasync(file.fileno())
-        measured = dict(seconds=time.perf_counter() - started, cpu=0.0, memory=0.0, bytes=len(data))
+        measured = dict(seconds=time.perf_counter() - started, cpu=0.0, memory=0.0, bytes=out.stat().st_size)
         out.unlink()
         return measured
 
