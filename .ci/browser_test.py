@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Holds the live page to what it promises, in headless Chromium. Usage: browser_test.py SHARED (from the clone's top).
+"""Holds the live page to what it promises, in headless Chromium. Usage: browser_test.py SHARED (from the clone's top, after
+`cargo build --examples`).
 
 Keeps screenshots in $VELIB_VAR/artefacts (var/artefacts)."""
 import csv, json, os, re, shutil, subprocess, sys, tempfile, threading, time, urllib.request
@@ -9,6 +10,7 @@ from pathlib import Path
 from playwright.sync_api import expect, sync_playwright
 
 PARQUET = Path(sys.argv[1]).resolve() / "data/velib-2022.parquet"
+EXAMPLE = Path(os.environ.get("CARGO_TARGET_DIR", "target")).resolve() / "debug/examples/part2_stream"
 ARTEFACTS = Path(os.environ.get("VELIB_VAR", "var")).resolve() / "artefacts"
 EVIL = '<img src=x onerror="window.evil = 1"> & "Mairie"'
 WAIT = 60_000
@@ -260,8 +262,6 @@ def a_live_stream_and_an_empty_one_are_told_apart(browser, folder):
             portal.shutdown()
 
 
-built = subprocess.run(["cargo", "build", "-q", "--example", "part2_stream", "--message-format=json"], stdout=subprocess.PIPE, text=True, check=True)
-EXAMPLE = next(a["executable"] for a in map(json.loads, built.stdout.splitlines()) if a.get("target", {}).get("name") == "part2_stream" and a.get("executable"))
 ARTEFACTS.mkdir(parents=True, exist_ok=True)
 with sync_playwright() as playwright, tempfile.TemporaryDirectory() as temporary:
     browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"] if os.geteuid() == 0 else [])

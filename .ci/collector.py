@@ -1,30 +1,33 @@
 #!/usr/bin/env python3
-"""Kills publisher and collector at random moments, stops the broker, and holds the CSV to what the portal has served.
+"""Kills publishers and collectors at random moments, stops the broker, and holds each CSV to what the portal has served.
 
-Usage: collector.py SHARED [--polls 200] [--kills 25] [--stops 3] [--api v2.1|v1.0] [--source gbfs] [--drop-one]
+Usage: collector.py SHARED [--polls 200] [--kills 25] [--stops 3] [--only v2.1|v1.0|gbfs] [--drop-one]
 (from the clone's top, after `cargo build --examples`). It starts a Kafka of its own, whose port is VELIB_KAFKA_PORT or a free one.
 
-The stand-in for the portal (SHARED/tools/opendata_server.py) breaks three of ten answers. It steps to its next snapshot only when
-a publisher, one process for each poll, has ended well: what a killed one had fetched and not published is still on offer then.
-At the end the rows of the CSV must be what was served, as a set and in number. --drop-one leaves a row out before that: the run
-must fail. Then the same topic is collected once more into a folder, by three processes that share it: one is killed, one is put
-to sleep until the group has given its partitions away, one joins late."""
-import argparse, csv, json, os, random, shutil, signal, socket, subprocess, sys, tempfile, threading, time, urllib.request
+The portal's three interfaces are collected side by side: each has a stand-in for the portal, a topic, publishers and a collector of
+its own; the broker they share. A stand-in (SHARED/tools/opendata_server.py) breaks three of ten answers. It steps to its next
+snapshot only when a publisher, one process for each poll, has ended well: what a killed one had fetched and not published is still
+on offer then. At the end the rows of each CSV must be what was served, as a set and in number. --drop-one leaves a row out before
+that: the run must fail. Then a topic is collected once more into a folder, by three processes that share it: one is killed, one is
+put to sleep until the group has given its partitions away, one joins late."""
+import argparse, contextlib, csv, json, os, random, shutil, signal, socket, subprocess, sys, tempfile, threading, time, urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
 EXAMPLES = Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "debug/examples"
 VAR = Path(os.environ.get("VELIB_VAR") or "var").resolve()
+# What asks for each, after the stand-in's address.
+INTERFACES = {"v2.1": ["", "--api", "v2.1"], "v1.0": ["", "--api", "v1.0"], "gbfs": ["/opendata/Velib_Metropole/gbfs.json", "--source", "gbfs"]}
 
 
 def options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path)
     parser.add_argument("--polls", type=int, default=200)
-    parser.add_argument("--kills", type=int, default=25, help="of the publisher, and as many of the collector")
+    parser.add_argument("--kills", type=int, default=25, help="of each interface's publisher, and as many of its collector")
     parser.add_argument("--stops", type=int, default=3, help="of the broker")
-    parser.add_argument("--api", choices=["v2.1", "v1.0"], default="v2.1")
-    parser.add_argument("--source", choices=["gbfs"], help="instead of the portal's interface")
+    parser.add_argument("--only", choices=INTERFACES, help="this interface alone")
     parser.add_argument("--fault-rate", type=float, default=0.3)
     parser.add_argument("--drop-one", action="store_true", help="leave one row out: the run must fail")
     return parser.parse_args()
@@ -50,7 +53,9 @@ class Kafka:
         port = os.environ.get("VELIB_KAFKA_PORT") or str(free_port())
         home = VAR / "collector"
         self.environment = {**os.environ, "VELIB_VAR": str(home), "VELIB_KAFKA_PORT": port, "VELIB_KAFKA_HEAP": "384m"}
-        self.address, self.is_up = f"127.0.0.1:{port}", False
+        self.address, self.stopped = f"127.0.0.1:{port}", 0
+        # A run that was ended from outside may have left one.
+        subprocess.run([".ci/kafka", "stop"], env=self.environment, stdout=subprocess.DEVNULL)
         shutil.rmtree(home / "kafka/data", ignore_errors=True)
         for library in (VAR / "kafka").glob("lib-*"):  # fetched before
             (home / "kafka").mkdir(parents=True, exist_ok=True)
@@ -58,13 +63,12 @@ class Kafka:
                 (home / "kafka" / library.name).symlink_to(library)
 
     def run(self, what):
-        self.is_up = False
         for attempt in range(5):  # On a busy machine it may look for its process a moment before that is there.
             if subprocess.run([".ci/kafka", what], env=self.environment, stdout=subprocess.DEVNULL).returncode == 0:
                 break
             assert attempt < 4, f".ci/kafka {what} failed"
             time.sleep(1)
-        self.is_up = what == "start"
+        self.stopped += what == "stop"
 
     def __enter__(self):
         self.run("start")
@@ -139,55 +143,112 @@ class Collector:
         return json.loads(ended.stdout)
 
 
-def publish(kafka, portal, topic, wanted):
-    source = ["--source", "gbfs", "--endpoint", f"{portal.address}/opendata/Velib_Metropole/gbfs.json"]
-    portals = ["--api", wanted.api, "--endpoint", portal.address]
-    return subprocess.Popen([EXAMPLES / "part1_fetch", "--publish", "--polls", "1", "--brokers", kafka.address, "--topic", topic,
-                             "--gaps", wanted.gaps, "--json", *(source if wanted.source else portals)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+class Outages:
+    """The broker's, so many; whoever has come far enough begins the next."""
+
+    def __init__(self, kafka, wanted, chance):
+        self.kafka, self.chance, self.lock, self.thread = kafka, chance, threading.Lock(), None
+        self.left = moments(wanted.stops, wanted, chance)
+
+    def reach(self, poll):
+        with self.lock:
+            if self.left and self.left[0] <= poll and not (self.thread and self.thread.is_alive()):
+                self.left.pop(0)
+                self.thread = threading.Thread(target=self.one)
+                self.thread.start()
+
+    def one(self):
+        self.kafka.run("stop")
+        time.sleep(self.chance.uniform(0, 3))
+        self.kafka.run("start")
+
+    def end(self):
+        if self.thread:
+            self.thread.join()
 
 
-def polls_with_everything_going_wrong(kafka, portal, topic, collector, wanted, chance):
-    """All polls; what became of the publisher's runs."""
-    spread = lambda count: sorted(chance.choices(range(1, wanted.polls), k=count))
-    kills, collector_kills, stops = spread(wanted.kills), spread(wanted.kills), spread(wanted.stops)
-    runs, took, ended_badly, reasons = 0, [0.5], 0, {}
-    outage, poll = None, 0
-    while poll < wanted.polls or kills or collector_kills or stops:
-        if stops and stops[0] <= poll and not (outage and outage.is_alive()):
-            stops.pop(0)
-            outage = threading.Thread(target=lambda: (kafka.run("stop"), time.sleep(chance.uniform(0, 3)), kafka.run("start")))
-            outage.start()
-        process, began = publish(kafka, portal, topic, wanted), time.monotonic()
-        runs += 1
-        if kills and kills[0] <= poll:
-            time.sleep(chance.uniform(0, 1.2 * sorted(took)[len(took) // 2]))
-            if process.poll() is None:
-                kills.pop(0)
-                process.send_signal(signal.SIGKILL)
-                process.communicate()
-                continue
-        while collector_kills and collector_kills[0] <= poll:
-            time.sleep(chance.uniform(0, 0.5))
-            collector.kill()
-            collector_kills.pop(0)
-        if poll > 0:
-            collector.look()
-        _, told = process.communicate(timeout=300)
-        if process.returncode == 0:
-            took.append(time.monotonic() - began)
-            portal.ask("/__next")
-            poll += 1
-            if poll == 1:
-                collector.start()  # The topic is there now.
+def moments(count, wanted, chance):
+    """The polls at which something goes wrong."""
+    return sorted(chance.choices(range(1, wanted.polls), k=count))
+
+
+class Run:
+    """One interface: its stand-in, its topic, its publishers and its collector."""
+
+    def __init__(self, name, kafka, portal, folder, wanted, chance):
+        self.name, self.kafka, self.portal, self.wanted, self.chance = name, kafka, portal, wanted, chance
+        self.topic, self.out, gaps = f"velib-{name}", folder / f"velib-{name}.csv", folder / f"gaps-{name}.jsonl"
+        path, *flags = INTERFACES[name]
+        self.command = [EXAMPLES / "part1_fetch", "--publish", "--polls", "1", "--brokers", kafka.address, "--topic", self.topic,
+                        "--gaps", gaps, "--json", "--endpoint", portal.address + path, *flags]
+        self.collector = Collector(kafka, self.topic, self.out)
+        self.began, self.ended_badly, self.killed, self.reasons = 0, 0, 0, {}
+
+    def publish(self):
+        self.began += 1
+        return subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def polls(self, outages):
+        """All of them, with everything going wrong."""
+        kills, collector_kills = (moments(self.wanted.kills, self.wanted, self.chance) for _ in range(2))
+        took, poll = [0.5], 0
+        while poll < self.wanted.polls or kills or collector_kills or outages.left:
+            outages.reach(poll)
+            process, began = self.publish(), time.monotonic()
+            if kills and kills[0] <= poll:
+                time.sleep(self.chance.uniform(0, 1.2 * sorted(took)[len(took) // 2]))
+                if process.poll() is None:
+                    kills.pop(0)
+                    process.send_signal(signal.SIGKILL)
+                    process.communicate()
+                    self.killed += 1
+                    continue
+            while collector_kills and collector_kills[0] <= poll:
+                time.sleep(self.chance.uniform(0, 0.5))
+                self.collector.kill()
+                collector_kills.pop(0)
+            if poll > 0:
+                self.collector.look()
+            _, told = process.communicate(timeout=300)
+            if process.returncode == 0:
+                took.append(time.monotonic() - began)
+                self.portal.ask("/__next")
+                poll += 1
+                if poll == 1:
+                    self.collector.start()  # The topic is there now.
+            else:
+                self.ended_badly += 1
+                reason = (told.strip().splitlines() or ["?"])[-1]
+                reason = reason.replace(self.portal.address, "PORTAL").replace(self.kafka.address, "KAFKA")[:110]
+                self.reasons[reason] = self.reasons.get(reason, 0) + 1
+                time.sleep(0.2)
+
+    def served(self):
+        return {(code, datetime.fromisoformat(due)) for code, due in self.portal.ask("/__served")}
+
+    def check(self):
+        """The CSV holds what was served; prints what happened."""
+        collector = self.collector
+        collector.look()
+        told, last, served = collector.told(), collector.finish(), self.served()
+        status, rows = self.portal.ask("/__status"), rows_of(self.out)
+        if self.wanted.drop_one:
+            rows.pop(self.chance.randrange(len(rows)))
+        print(f"  {self.name}: {status['requests']} requests, {status['faults']} of them spoilt; {self.began} runs of the publisher: "
+              f"{self.began - self.killed - self.ended_badly} ended well, {self.killed} killed, {self.ended_badly} failed; the collector "
+              f"killed {collector.killed} times, {collector.while_writing} of them while it wrote; {told.count('the broker is away')} "
+              f"outages told, {collector.refused} starts without a broker; {last['repeated']} repeats, {last['set_aside']} set aside in "
+              "its last run", flush=True)
+        for reason, count in self.reasons.items():
+            print(f"    {count} x {reason}")
+        hold(rows, served)
+        try:
+            hold(rows[:-1], served)
+        except AssertionError:
+            pass
         else:
-            ended_badly += 1
-            reason = (told.strip().splitlines() or ["?"])[-1]
-            reason = reason.replace(portal.address, "PORTAL").replace(kafka.address, "KAFKA")[:110]
-            reasons[reason] = reasons.get(reason, 0) + 1
-            time.sleep(0.2)
-    if outage:
-        outage.join()
-    return runs, wanted.kills - len(kills), wanted.stops - len(stops), ended_badly, reasons
+            raise AssertionError("a row that is missing was not missed")
+        print(f"    {len(rows)} rows in the CSV, the {len(served)} that were served, each once", flush=True)
 
 
 def rows_of(*files):
@@ -238,37 +299,29 @@ def shared_by_three(kafka, topic, folder, served):
 def main():
     wanted, began = options(), time.monotonic()
     seed = int(os.environ.get("VELIB_SEED", time.time()))
-    chance, topic = random.Random(seed), "velib"
-    name = wanted.source or wanted.api
-    print(f"collector, {name}, {wanted.polls} polls, faults {wanted.fault_rate:.0%} (VELIB_SEED={seed})", flush=True)
-    with tempfile.TemporaryDirectory() as folder, Kafka() as kafka, Portal(wanted.shared.resolve(), wanted.fault_rate, seed) as portal:
-        folder = Path(folder)
-        out, wanted.gaps = folder / "velib.csv", folder / "gaps.jsonl"
-        collector = Collector(kafka, topic, out)
-        runs, killed, stopped, ended_badly, reasons = polls_with_everything_going_wrong(kafka, portal, topic, collector, wanted, chance)
-        collector.look()
-        told, last = collector.told(), collector.finish()
-        served = {(code, datetime.fromisoformat(due)) for code, due in portal.ask("/__served")}
-        status = portal.ask("/__status")
-        rows = rows_of(out)
-        if wanted.drop_one:
-            rows.pop(chance.randrange(len(rows)))
-        print(f"  {status['requests']} requests, {status['faults']} of them spoilt; {runs} runs of the publisher: {runs - killed - ended_badly} ended well, "
-              f"{killed} killed, {ended_badly} failed; the collector killed {collector.killed} times, {collector.while_writing} of them "
-              f"while it wrote; the broker stopped {stopped} times, {told.count('the broker is away')} outages told, "
-              f"{collector.refused} starts without a broker; {last['repeated']} repeats, {last['set_aside']} set aside in its last run", flush=True)
-        for reason, count in reasons.items():
-            print(f"    {count} x {reason}")
-        hold(rows, served)
-        try:
-            hold(rows[:-1], served)
-        except AssertionError:
-            pass
-        else:
-            raise AssertionError("a row that is missing was not missed")
-        print(f"  {len(rows)} rows in the CSV, the {len(served)} that were served, each once [{time.monotonic() - began:.0f} s]", flush=True)
-        shared_by_three(kafka, topic, folder, served)
-        print(f"  [{time.monotonic() - began:.0f} s]")
+    names = [wanted.only] if wanted.only else list(INTERFACES)
+    passed = lambda: f"[{time.monotonic() - began:.0f} s]"
+    print(f"collector, {', '.join(names)}: {wanted.polls} polls each, faults {wanted.fault_rate:.0%} (VELIB_SEED={seed})", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        kafka = stack.enter_context(Kafka())
+        runs = []
+        for number, name in enumerate(names):
+            portal = stack.enter_context(Portal(wanted.shared.resolve(), wanted.fault_rate, seed + number))
+            runs.append(Run(name, kafka, portal, folder, wanted, random.Random(seed + number)))
+        outages = Outages(kafka, wanted, random.Random(seed))
+        with ThreadPoolExecutor(len(runs)) as pool:
+            for ended in [pool.submit(run.polls, outages) for run in runs]:
+                ended.result()
+        outages.end()
+        print(f"  the broker was stopped {kafka.stopped} times {passed()}", flush=True)
+        for run in runs:
+            run.check()
+        shared_by_three(kafka, runs[0].topic, folder, runs[0].served())
+        for run in runs:
+            run.collector.log.close()
+        print(f"  {passed()}")
 
 
 main()
