@@ -101,8 +101,8 @@ class Portal:
 class Collector:
     """part3_collect, always running: whoever ends it starts it again."""
 
-    def __init__(self, kafka, topic, out):
-        self.kafka, self.out = kafka, out
+    def __init__(self, kafka, topic, out, over):
+        self.kafka, self.out, self.over = kafka, out, over
         self.command = [EXAMPLES / "part3_collect", "--brokers", kafka.address, "--topic", topic, "--out", out]
         self.log = open(out.with_suffix(".log"), "w+")
         self.process, self.killed, self.refused, self.while_writing = None, 0, 0, 0
@@ -124,7 +124,7 @@ class Collector:
 
     def look(self):
         """It may end by itself only because there was no broker when it started."""
-        while self.process.poll() is not None:
+        while self.process.poll() is not None and not self.over.is_set():
             told = self.told()
             assert "no broker there" in told or "does not answer" in told, f"exit {self.process.returncode}: {told[-2000:]}"
             self.log.truncate(0)
@@ -134,6 +134,11 @@ class Collector:
 
     def told(self):
         return Path(self.log.name).read_text().replace("\0", "")
+
+    def end(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+        self.log.close()
 
     def finish(self):
         self.process.send_signal(signal.SIGKILL)
@@ -146,8 +151,8 @@ class Collector:
 class Outages:
     """The broker's, so many; whoever has come far enough begins the next."""
 
-    def __init__(self, kafka, wanted, chance):
-        self.kafka, self.chance, self.lock, self.thread = kafka, chance, threading.Lock(), None
+    def __init__(self, kafka, wanted, chance, over):
+        self.kafka, self.chance, self.over, self.lock, self.thread, self.error = kafka, chance, over, threading.Lock(), None, None
         self.left = moments(wanted.stops, wanted, chance)
 
     def reach(self, poll):
@@ -158,13 +163,19 @@ class Outages:
                 self.thread.start()
 
     def one(self):
-        self.kafka.run("stop")
-        time.sleep(self.chance.uniform(0, 3))
-        self.kafka.run("start")
+        try:
+            self.kafka.run("stop")
+            time.sleep(self.chance.uniform(0, 3))
+            self.kafka.run("start")
+        except BaseException as error:
+            self.error = error
+            self.over.set()
 
     def end(self):
         if self.thread:
             self.thread.join()
+        if self.error:
+            raise self.error
 
 
 def moments(count, wanted, chance):
@@ -175,13 +186,13 @@ def moments(count, wanted, chance):
 class Run:
     """One interface: its stand-in, its topic, its publishers and its collector."""
 
-    def __init__(self, name, kafka, portal, folder, wanted, chance):
-        self.name, self.kafka, self.portal, self.wanted, self.chance = name, kafka, portal, wanted, chance
+    def __init__(self, name, kafka, portal, folder, wanted, chance, over):
+        self.name, self.kafka, self.portal, self.wanted, self.chance, self.over = name, kafka, portal, wanted, chance, over
         self.topic, self.out, gaps = f"velib-{name}", folder / f"velib-{name}.csv", folder / f"gaps-{name}.jsonl"
         path, *flags = INTERFACES[name]
         self.command = [EXAMPLES / "part1_fetch", "--publish", "--polls", "1", "--brokers", kafka.address, "--topic", self.topic,
                         "--gaps", gaps, "--json", "--endpoint", portal.address + path, *flags]
-        self.collector = Collector(kafka, self.topic, self.out)
+        self.collector = Collector(kafka, self.topic, self.out, over)
         self.began, self.ended_badly, self.killed, self.reasons = 0, 0, 0, {}
 
     def publish(self):
@@ -189,10 +200,17 @@ class Run:
         return subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def polls(self, outages):
-        """All of them, with everything going wrong."""
+        """All of them, with everything going wrong; what does not go as it must ends the other interfaces' too."""
+        try:
+            self.all_polls(outages)
+        except BaseException:
+            self.over.set()
+            raise
+
+    def all_polls(self, outages):
         kills, collector_kills = (moments(self.wanted.kills, self.wanted, self.chance) for _ in range(2))
         took, poll = [0.5], 0
-        while poll < self.wanted.polls or kills or collector_kills or outages.left:
+        while not self.over.is_set() and (poll < self.wanted.polls or kills or collector_kills or outages.left):
             outages.reach(poll)
             process, began = self.publish(), time.monotonic()
             if kills and kills[0] <= poll:
@@ -306,21 +324,24 @@ def main():
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         kafka = stack.enter_context(Kafka())
-        runs = []
+        runs, over = [], threading.Event()  # Set when something went so wrong that the rest need not be waited for.
         for number, name in enumerate(names):
             portal = stack.enter_context(Portal(wanted.shared.resolve(), wanted.fault_rate, seed + number))
-            runs.append(Run(name, kafka, portal, folder, wanted, random.Random(seed + number)))
-        outages = Outages(kafka, wanted, random.Random(seed))
+            runs.append(Run(name, kafka, portal, folder, wanted, random.Random(seed + number), over))
+            stack.callback(runs[-1].collector.end)
+        outages = Outages(kafka, wanted, random.Random(seed), over)
         with ThreadPoolExecutor(len(runs)) as pool:
-            for ended in [pool.submit(run.polls, outages) for run in runs]:
-                ended.result()
+            try:
+                for ended in [pool.submit(run.polls, outages) for run in runs]:
+                    ended.result()
+            except BaseException:
+                over.set()
+                raise
         outages.end()
         print(f"  the broker was stopped {kafka.stopped} times {passed()}", flush=True)
         for run in runs:
             run.check()
         shared_by_three(kafka, runs[0].topic, folder, runs[0].served())
-        for run in runs:
-            run.collector.log.close()
         print(f"  {passed()}")
 
 

@@ -17,12 +17,12 @@ pub fn data_files<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<PathBuf>> {
     for path in paths.iter().map(AsRef::as_ref) {
         if !path.is_dir() {
             // What a collector has not brought into its Parquet file yet.
-            let rest = beside(path, ".rest.csv");
             let is_table = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("parquet"));
-            if path.exists() || !rest.exists() {
+            let rest = Some(beside(path, ".rest.csv")).filter(|rest| is_table && rest.exists());
+            if path.exists() || rest.is_none() {
                 files.push(path.to_path_buf());
             }
-            files.extend((is_table && rest.exists()).then_some(rest));
+            files.extend(rest);
             continue;
         }
         let before = files.len();
@@ -77,6 +77,9 @@ mod tests {
         fs::write(path("new.parquet.rest.csv"), "").unwrap();
         assert_eq!(data_files(&[path("a.parquet")]).unwrap(), [path("a.parquet"), path("a.parquet.rest.csv")]);
         assert_eq!(data_files(&[path("new.parquet")]).unwrap(), [path("new.parquet.rest.csv")]);
+        // That is of tables alone: what is named and not there is an error of who reads it.
+        fs::write(path("z.csv.rest.csv"), "").unwrap();
+        assert_eq!(data_files(&[path("z.csv")]).unwrap(), [path("z.csv")]);
         let error = data_files(&[path("b/empty")]).unwrap_err().to_string();
         assert!(error.contains("empty: no .csv and no .parquet lies in it; name the folder"), "{error}");
     }

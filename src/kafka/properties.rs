@@ -146,6 +146,8 @@ struct Found {
 impl Found {
     fn take(&mut self, key: &str, value: String) -> Result<()> {
         let value = if is_secret(key) { value } else { value.trim().to_owned() };
+        // What is no key at all may be the rest of a value, such as a certificate's.
+        let is_key = key.len() < 64 && key.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_'));
         match key {
             "sasl.jaas.config" => {
                 let login = jaas::parse(&value)?;
@@ -163,15 +165,12 @@ impl Found {
                 self.stores.insert(key.to_owned(), value);
             }
             "bootstrap.servers" => return Err(wrong("`bootstrap.servers` has no place here").way_out("give --brokers")),
-            _ if OWN.contains(&key) || key.ends_with("serializer") => {
+            _ if OWN.contains(&key) || (is_key && key.ends_with("serializer")) => {
                 let message = format!("`{key}` is not for a user to set: that nothing is lost or doubled hangs on it");
                 return Err(wrong(message).way_out("leave it out"));
             }
             _ if TAKEN.contains(&key) => self.set(key, value),
             _ => {
-                // What is no key at all may be the rest of a value, such as a certificate's.
-                let is_key =
-                    key.len() < 64 && key.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_'));
                 let message = match is_key {
                     true => format!("`{key}` is not a setting that is known here"),
                     false => {

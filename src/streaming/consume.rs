@@ -22,7 +22,7 @@ use crate::kafka::{Batch, BrokerHandle, Consumer, Locate, TransactionalPublisher
 /// The most messages in one batch: some 4 MB of readings.
 const BATCH: usize = 10_000;
 
-/// The most messages in one transaction, unless told otherwise: a few tenths of a second's work.
+/// After so many messages a transaction is written, unless told otherwise: a few tenths of a second's work.
 pub const TRANSACTION: usize = 100_000;
 
 /// So many times a transaction's messages may be taken in while the one before is being written: a disk that is slow for a
@@ -268,7 +268,7 @@ impl Worker<'_> {
         }
         self.set_aside.keep(&batch.set_aside)?;
         self.waiting += batch.messages();
-        batch.readings = Vec::new();
+        (batch.readings, batch.set_aside) = (Vec::new(), Vec::new());
         self.open.push(batch);
         Ok(())
     }

@@ -134,6 +134,8 @@ impl StreamingStatistics {
     /// Forgets what is in memory, with what was not flushed, and goes on from what the store holds now: another engine may
     /// have written to it. The totals are those of the last flush again.
     pub fn reload(&mut self) -> Result<()> {
+        // One that was begun and not settled: somebody's work was broken off.
+        self.settle_flush()?;
         let windowing = self.windowing;
         self.stations = self
             .store()

@@ -103,6 +103,7 @@ impl CsvCollector {
             && !mark.file.is_empty()
         {
             mark.file = files.name_at(DateTime::UNIX_EPOCH).0;
+            mark.folding = mark.folding.take().map(|(_, length)| (mark.file.clone(), length));
         }
         let mut collector = Self {
             files,

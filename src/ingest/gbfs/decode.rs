@@ -85,6 +85,9 @@ pub(super) struct Known {
     /// The stations of a status that are not in it, so that it need not be fetched again for them.
     unknown: HashSet<String>,
     pub(super) good_until: DateTime<Utc>,
+    /// It could not be fetched anew when its time was over: of a station that is not in it nothing can be said, not even its
+    /// code.
+    pub(super) is_outdated: bool,
 }
 
 impl Known {
@@ -99,7 +102,7 @@ impl Known {
             stations.iter().enumerate().filter_map(|(place, station)| Some((key(station)?, place))).collect()
         };
         let (by_id, by_code) = (places(id_of), places(code_of));
-        Self { stations, by_id, by_code, types, only_codes, unknown: HashSet::new(), good_until }
+        Self { stations, by_id, by_code, types, only_codes, unknown: HashSet::new(), good_until, is_outdated: false }
     }
 
     /// Whether every station of a status is known, or known not to be.
@@ -166,7 +169,8 @@ impl Known {
                 status.set(field, sum);
             }
         }
-        if let Some(known) = self.of(&status) {
+        let known = self.of(&status);
+        if let Some(known) = known {
             for field in Field::ALL.into_iter().filter(|&field| known.has(field)) {
                 if !status.has(field) {
                     status.set(field, known.get(field).clone());
@@ -174,7 +178,8 @@ impl Known {
             }
         }
         // A feed whose code is null has one and does not tell it: its own key would make another station of it.
-        if !self.only_codes && !status.has(Field::StationCode) && !status.id.is_unknown() {
+        let is_key_enough = !self.only_codes && (known.is_some() || !self.is_outdated);
+        if is_key_enough && !status.has(Field::StationCode) && !status.id.is_unknown() {
             status.set(Field::StationCode, status.id.clone());
         }
         status
@@ -251,6 +256,25 @@ mod tests {
             "numDocksAvailable": 28, "is_installed": 1, "is_returning": 1, "is_renting": 0,
             "station_opening_hours": null, "last_reported": 1_652_347_094});
         (information, status)
+    }
+
+    #[test]
+    fn a_new_station_has_no_code_while_what_the_stations_are_cannot_be_had() {
+        let information = feed(&json!([{"station_id": "1", "stationCode": "16107", "capacity": 35}]));
+        let status = feed(&json!([
+            {"station_id": "1", "num_bikes_available": 6, "last_reported": 1_652_347_094},
+            {"station_id": "2", "num_bikes_available": 6, "last_reported": 1_652_347_094},
+        ]));
+        let at = AT.parse().unwrap();
+        let mut known = Known::new(Information::read(&information).unwrap(), VehicleTypes::default(), false, at);
+        let codes = |known: &Known| {
+            let snapshot = known.snapshot(Status::read(&status).unwrap(), at, &place(), &mut Drift::default());
+            let codes: Vec<_> = snapshot.readings.iter().map(|reading| reading.station_code.to_string()).collect();
+            (codes, snapshot.set_aside.len())
+        };
+        assert_eq!(codes(&known), (vec!["16107".to_owned(), "2".to_owned()], 0));
+        known.is_outdated = true;
+        assert_eq!(codes(&known), (vec!["16107".to_owned()], 1));
     }
 
     #[test]

@@ -94,7 +94,9 @@ impl Gbfs {
         let Some(known) = &mut self.known else {
             return Err(Error::new(ErrorKind::Feed, "what the stations are is not known").at(place));
         };
-        known.remember_unknown(&status);
+        if !known.is_outdated {
+            known.remember_unknown(&status);
+        }
         Ok(known.snapshot(status, fetched_at, &place, &mut self.drift))
     }
 
@@ -125,6 +127,7 @@ impl Gbfs {
                 self.feeds = None;
                 if let Some(known) = &mut self.known {
                     known.good_until = now + ASK_AGAIN;
+                    known.is_outdated = true;
                 }
                 let why = format!("{error}; what was known of the stations goes on");
                 self.notes.push(Note::Trouble { source: self.describe(), why });

@@ -10,11 +10,16 @@ use polars_parquet_format::{PageHeader, PageType};
 /// No table of readings has as many rows to a byte: their times differ.
 const ROWS_PER_BYTE: u64 = 64;
 
+/// The most bytes of a page, unpacked: polars makes room for them before it looks. Writers make pages of about a megabyte.
+const PAGE: u64 = 1 << 28;
+
 /// The most that a page's header takes; it may hold a least and a greatest text.
 const HEADER: usize = 1 << 20;
 
 /// Why the pages cannot be as they say they are.
-pub(super) fn check(file: &mut (impl Read + Seek), metadata: &FileMetadata) -> Result<(), String> {
+///
+/// Of the columns that are read, which are no lists: a list has more values than the table has rows.
+pub(super) fn check(file: &mut (impl Read + Seek), metadata: &FileMetadata, read: &[String]) -> Result<(), String> {
     let mut file = BufReader::new(file);
     let size = file.seek(SeekFrom::End(0)).map_err(|error| error.to_string())?;
     for group in &metadata.row_groups {
@@ -22,9 +27,7 @@ pub(super) fn check(file: &mut (impl Read + Seek), metadata: &FileMetadata) -> R
         if rows > size.saturating_mul(ROWS_PER_BYTE) {
             return Err(format!("{rows} rows cannot stand in {size} bytes"));
         }
-        // Columns of lists, which have more values than rows, are never read.
-        for column in group.parquet_columns().iter().filter(|column| column.descriptor().descriptor.max_rep_level == 0)
-        {
+        for column in read.iter().filter_map(|name| group.columns_under_root_iter(name)).flatten() {
             let range = column.byte_range();
             let name = column.descriptor().path_in_schema.join(".");
             let wrong = |why: &str| format!("column `{name}`: {why}");
@@ -37,8 +40,7 @@ pub(super) fn check(file: &mut (impl Read + Seek), metadata: &FileMetadata) -> R
                 let mut protocol = TCompactInputProtocol::new(&mut file, HEADER);
                 let header =
                     PageHeader::read_from_in_protocol(&mut protocol).map_err(|error| wrong(&error.to_string()))?;
-                let values =
-                    values(&header, rows).ok_or_else(|| wrong("a page has more values than the table has rows"))?;
+                let values = values(&header, rows).ok_or_else(|| wrong("a page is larger than it can be"))?;
                 left = left.saturating_sub(values);
                 position = file.stream_position().map_err(|error| error.to_string())?;
                 let length =
@@ -53,7 +55,7 @@ pub(super) fn check(file: &mut (impl Read + Seek), metadata: &FileMetadata) -> R
 /// How many of the table's rows a page holds; `None` if what it says of that cannot be.
 fn values(header: &PageHeader, rows: u64) -> Option<u64> {
     let within = |count: i32, most: u64| u64::try_from(count).ok().filter(|&count| count <= most);
-    let bytes = u64::try_from(header.uncompressed_page_size).ok()?;
+    let bytes = u64::try_from(header.uncompressed_page_size).ok().filter(|&bytes| bytes <= PAGE)?;
     if let (PageType::DICTIONARY_PAGE, Some(dictionary)) = (header.type_, &header.dictionary_page_header) {
         // It may know more texts than there are rows, each of which takes bytes.
         return within(dictionary.num_values, bytes).map(|_| 0);
