@@ -15,8 +15,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use polars_io::parquet::write::ParquetWriter;
 use serde_json::{Value, json};
 use support::{
-    Server, assert_failed, assert_misused, assert_told, command, folder, history, object, ok, page, printed, record,
-    run, said, start, status, write_csv,
+    Server, assert_failed, assert_misused, assert_told, command, error_in, folder, history, object, ok, page, printed,
+    record, run, said, start, status, write_csv,
 };
 use velib::StationStatus;
 use velib::features::columns;
@@ -345,8 +345,7 @@ fn part3_collect_touches_no_file_with_other_columns() {
     fs::write(folder.path().join("notes.csv"), "day,note\n1,rain\n").unwrap();
     let refused = run(&folder, "part3_collect", &["--source", "history.csv", "--out", "notes.csv"]);
     assert_eq!(refused.status.code(), Some(1));
-    let told = said(&refused.stderr).lines().last().unwrap();
-    assert_told(told, &["notes.csv:1: ", "its columns are `day,note`", "; collect to a new file"]);
+    assert_told(error_in(&refused), &["notes.csv:1: ", "its columns are `day,note`", "; collect to a new file"]);
     assert_eq!(fs::read_to_string(folder.path().join("notes.csv")).unwrap(), "day,note\n1,rain\n");
 }
 
@@ -607,8 +606,10 @@ fn a_portal_that_cannot_be_used_is_told_in_one_line() {
     }
     // Live is the default, and so is the portal; a proxy where nobody listens is how it is kept out of reach.
     let output = offline.wait_with_output().unwrap();
-    let told = said(&output.stderr).lines().last().unwrap();
-    assert_told(told, &["https://opendata.paris.fr/", "cannot be reached: Connection refused", by_simulation]);
+    assert_told(
+        error_in(&output),
+        &["https://opendata.paris.fr/", "cannot be reached: Connection refused", by_simulation],
+    );
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
 }
 
@@ -632,9 +633,8 @@ fn a_poll_that_fails_while_publishing_is_counted_and_the_next_goes_on() {
         "\n1 polls answered (0 incomplete), 1 failed: 40 readings received, 40 published, 0 repeated, 0 set aside\n";
     assert!(text.ends_with(totals), "{text}");
     // Polls that are counted are to be complete.
-    let last = said(&output.stderr).lines().last().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert_told(last, &["1 of 2 polls were not complete: 1 failed, 0 came short"]);
+    assert_told(error_in(&output), &["1 of 2 polls were not complete: 1 failed, 0 came short"]);
 }
 
 #[test]

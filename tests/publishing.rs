@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
-use support::{Server, assert_misused, folder, object, ok, printed, record, run, said};
+use support::{Server, assert_misused, error_in, folder, object, ok, printed, record, run, said};
 
 /// A portal of three stations; while it is `spoilt` the last of its records has nothing in it.
 fn portal(spoilt: &Arc<AtomicBool>) -> Server {
@@ -41,8 +41,7 @@ fn polls_that_are_not_complete_are_published_and_end_with_1() {
     let publish = ["--publish", "--endpoint", &server.address, "--every", "10ms", "--polls", "2"];
     let short = run(&folder, "part1_fetch", &publish);
     assert_eq!(short.status.code(), Some(1), "{}", said(&short.stderr));
-    let last = said(&short.stderr).lines().last();
-    assert_eq!(last, Some("error: 2 of 2 polls were not complete: 0 failed, 2 came short"));
+    assert_eq!(error_in(&short), "error: 2 of 2 polls were not complete: 0 failed, 2 came short");
     assert!(
         said(&short.stdout).contains("2 readings read back from the topic\n2 polls answered (2 incomplete), 0 failed")
     );

@@ -37,6 +37,10 @@ impl ::log::Log for Libraries {
 
     fn log(&self, record: &::log::Record<'_>) {
         let text = record.args();
+        // That brokers are away the work itself tells, and when the embedded one ends there is nothing to tell.
+        if text.to_string().contains("AllBrokersDown") {
+            return tracing::debug!("{text}");
+        }
         match record.level() {
             ::log::Level::Error => tracing::error!("{text}"),
             ::log::Level::Warn => tracing::warn!("{text}"),

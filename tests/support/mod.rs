@@ -147,6 +147,12 @@ pub(crate) fn assert_misused(output: &Output, parts: &[&str]) {
     assert_told(told.lines().next().unwrap(), parts);
 }
 
+/// The line with which a program that failed says why.
+pub(crate) fn error_in(output: &Output) -> &str {
+    let mut lines = said(&output.stderr).lines().filter(|line| line.starts_with("error: "));
+    lines.next_back().unwrap_or_default()
+}
+
 pub(crate) fn assert_told(line: &str, parts: &[&str]) {
     assert!(line.starts_with("error: ") && !line.contains("panicked"), "{line}");
     let mut rest = line;
