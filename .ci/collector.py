@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kills publishers and collectors at random moments, stops the broker, and holds each CSV to what the portal has served.
 
-Usage: collector.py SHARED [--polls 200] [--kills 25] [--stops 3] [--only v2.1|v1.0|gbfs] [--drop-one]
+Usage: collector.py SHARED [--polls 200] [--kills 25] [--stops 3] [--others 1] [--only v2.1|v1.0|gbfs] [--drop-one]
 (from the clone's top, after `cargo build --examples`). It starts a Kafka of its own, whose port is VELIB_KAFKA_PORT or a free one.
 
 The portal's three interfaces are collected side by side: each has a stand-in for the portal, a topic, publishers and a collector of
@@ -27,6 +27,7 @@ def options():
     parser.add_argument("--polls", type=int, default=200)
     parser.add_argument("--kills", type=int, default=25, help="of each interface's publisher, and as many of its collector")
     parser.add_argument("--stops", type=int, default=3, help="of the broker")
+    parser.add_argument("--others", type=float, default=1, metavar="SHARE", help="of the polls and kills, for all interfaces but the first")
     parser.add_argument("--only", choices=INTERFACES, help="this interface alone")
     parser.add_argument("--fault-rate", type=float, default=0.3)
     parser.add_argument("--drop-one", action="store_true", help="leave one row out: the run must fail")
@@ -79,14 +80,14 @@ class Kafka:
 
 
 class Portal:
-    """The stand-in, on a free port of loopback."""
+    """The stand-in, on a free port of loopback. It reads the history first: begin all before waiting for one."""
 
     def __init__(self, shared, fault_rate, seed):
-        self.command = [sys.executable, shared / "tools/opendata_server.py", shared / "data/velib-2022.csv.xz", "--port", "0",
-                        "--step", "--fault-rate", str(fault_rate), "--seed", str(seed)]
+        command = [sys.executable, shared / "tools/opendata_server.py", shared / "data/velib-2022.csv.xz", "--port", "0",
+                   "--step", "--fault-rate", str(fault_rate), "--seed", str(seed)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
         self.address = self.process.stdout.readline().strip()
         return self
 
@@ -149,18 +150,17 @@ class Collector:
 
 
 class Outages:
-    """The broker's, so many; whoever has come far enough begins the next."""
+    """The broker's, so many, as the first interface's polls go on."""
 
     def __init__(self, kafka, wanted, chance, over):
-        self.kafka, self.chance, self.over, self.lock, self.thread, self.error = kafka, chance, over, threading.Lock(), None, None
+        self.kafka, self.chance, self.over, self.thread, self.error = kafka, chance, over, None, None
         self.left = moments(wanted.stops, wanted, chance)
 
     def reach(self, poll):
-        with self.lock:
-            if self.left and self.left[0] <= poll and not (self.thread and self.thread.is_alive()):
-                self.left.pop(0)
-                self.thread = threading.Thread(target=self.one)
-                self.thread.start()
+        if self.left and self.left[0] <= poll and not (self.thread and self.thread.is_alive()):
+            self.left.pop(0)
+            self.thread = threading.Thread(target=self.one)
+            self.thread.start()
 
     def one(self):
         try:
@@ -210,8 +210,9 @@ class Run:
     def all_polls(self, outages):
         kills, collector_kills = (moments(self.wanted.kills, self.wanted, self.chance) for _ in range(2))
         took, poll = [0.5], 0
-        while not self.over.is_set() and (poll < self.wanted.polls or kills or collector_kills or outages.left):
-            outages.reach(poll)
+        while not self.over.is_set() and (poll < self.wanted.polls or kills or collector_kills or (outages and outages.left)):
+            if outages:
+                outages.reach(poll)
             process, began = self.publish(), time.monotonic()
             if kills and kills[0] <= poll:
                 time.sleep(self.chance.uniform(0, 1.2 * sorted(took)[len(took) // 2]))
@@ -319,20 +320,24 @@ def main():
     seed = int(os.environ.get("VELIB_SEED", time.time()))
     names = [wanted.only] if wanted.only else list(INTERFACES)
     passed = lambda: f"[{time.monotonic() - began:.0f} s]"
-    print(f"collector, {', '.join(names)}: {wanted.polls} polls each, faults {wanted.fault_rate:.0%} (VELIB_SEED={seed})", flush=True)
+    print(f"collector, {', '.join(names)}: {wanted.polls} polls, faults {wanted.fault_rate:.0%} (VELIB_SEED={seed})", flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         kafka = stack.enter_context(Kafka())
         runs, over = [], threading.Event()  # Set when something went so wrong that the rest need not be waited for.
-        for number, name in enumerate(names):
-            portal = stack.enter_context(Portal(wanted.shared.resolve(), wanted.fault_rate, seed + number))
+        portals = [Portal(wanted.shared.resolve(), wanted.fault_rate, seed + number) for number in range(len(names))]
+        for number, (name, portal) in enumerate(zip(names, portals)):
+            stack.enter_context(portal)
+            if number == 1:
+                fewer = {what: round(getattr(wanted, what) * wanted.others) for what in ("polls", "kills")}
+                wanted = argparse.Namespace(**{**vars(wanted), **fewer})
             runs.append(Run(name, kafka, portal, folder, wanted, random.Random(seed + number), over))
             stack.callback(runs[-1].collector.end)
-        outages = Outages(kafka, wanted, random.Random(seed), over)
+        outages = Outages(kafka, runs[0].wanted, random.Random(seed), over)
         with ThreadPoolExecutor(len(runs)) as pool:
             try:
-                for ended in [pool.submit(run.polls, outages) for run in runs]:
+                for ended in [pool.submit(run.polls, outages if run is runs[0] else None) for run in runs]:
                     ended.result()
             except BaseException:
                 over.set()

@@ -24,9 +24,6 @@ use velib::kafka::GapLedger;
 use velib::report::{Figure, Zone, ZoneOccupancy};
 use velib::{Error, ErrorKind, Result, StationCode, StationStatus};
 
-/// Timed runs of each number of partitions.
-const RUNS: NonZeroUsize = NonZeroUsize::new(5).unwrap();
-
 /// Statistics of what was collected, by DataFrame and by SQL
 #[derive(Parser)]
 struct Options {
@@ -38,6 +35,9 @@ struct Options {
     /// Time so many partitions against one
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=4096))]
     partitions: u16,
+    /// How often each number of partitions is timed
+    #[arg(long, value_name = "N", default_value = "5")]
+    runs: NonZeroUsize,
     /// The ledger of the gaps of the feed, as Part 1 writes it: how much of the time was observed in full
     #[arg(long, value_name = "FILE")]
     gaps: Option<PathBuf>,
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
         }
         drop(readings);
         let engines = options.engine.map_or_else(|| "dataframe = sql".to_owned(), |engine| engine.to_string());
-        let partitions = compare_partitions(&table, 1, options.partitions.into(), RUNS)?;
+        let partitions = compare_partitions(&table, 1, options.partitions.into(), options.runs)?;
         if options.json {
             return common::print_json(
                 &json!({"engine": engines, "statistics": result, "partitions": partitions, "gaps": gaps}),

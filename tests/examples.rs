@@ -67,7 +67,7 @@ fn help_names_every_option() {
         ),
         ("part2_stream", &[&["--window", "--zone", "--store", "--until-end", "--serve", "--json"], source, kafka]),
         ("part3_collect", &[&["--out", "--until-end"], source, kafka]),
-        ("part3_stats", &[&["--data", "--engine", "--partitions", "--gaps", "--json"]]),
+        ("part3_stats", &[&["--data", "--engine", "--partitions", "--runs", "--gaps", "--json"]]),
         (
             "part4_train",
             &[

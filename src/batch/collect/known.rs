@@ -14,7 +14,9 @@ use crate::station::{StationCode, StationStatus};
 /// Bytes of one half of the tail: some 200,000 readings, three hours of a network that reports every minute.
 pub(super) const HALF: u64 = if cfg!(test) { 512 } else { 1 << 25 };
 
-/// A station whose clock is so far ahead of its readings' arrival would make all that follow look late.
+/// A station whose clock is so far ahead of its readings' arrival would make all that follow look late. Such a reading is known by
+/// its key only until the collector is started again: fetched once more after that, by a publisher whose clock has been set
+/// right meanwhile, it would stand there twice.
 const WILD: i64 = TimeDelta::days(1).num_milliseconds();
 
 /// How many readings that were looked up are remembered.
