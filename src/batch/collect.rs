@@ -17,6 +17,7 @@ mod parquet;
 mod parts;
 mod read_back;
 mod row;
+mod wild;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

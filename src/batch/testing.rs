@@ -11,10 +11,19 @@ pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
 
 /// Up to 120 readings, some of them repeats, of stations that open, close, move and lose their names.
 pub(crate) fn readings() -> impl Strategy<Value = Vec<StationStatus>> {
-    prop::collection::vec(reading(), 0..120)
+    prop::collection::vec(reading(0..40i64, 0..9i64), 0..120)
 }
 
-fn reading() -> impl Strategy<Value = StationStatus> {
+/// The same over two days, some of them fetched by a clock that is two days behind.
+pub(crate) fn wild_readings() -> impl Strategy<Value = Vec<StationStatus>> {
+    let minute = (0..40i64, prop::sample::select(vec![1, 61])).prop_map(|(step, minutes)| step * minutes);
+    prop::collection::vec(reading(minute, prop_oneof![4 => 0..9i64, 1 => Just(-2 * 24 * 60)]), 0..120)
+}
+
+fn reading(
+    minute: impl Strategy<Value = i64>,
+    lag: impl Strategy<Value = i64>,
+) -> impl Strategy<Value = StationStatus> {
     let code = prop::sample::select(vec!["1001", "9020", "16107", "20117", "31024_relais", "42"]);
     let name = prop::option::of(prop::sample::select(vec!["Benjamin Godard", "Rue \"A\", bis", "Été\nindien"]));
     let commune = prop::option::of(prop::sample::select(vec!["Paris", "Montreuil", "Issy-les-Moulineaux"]));
@@ -22,12 +31,7 @@ fn reading() -> impl Strategy<Value = StationStatus> {
     let count = || prop::option::weighted(0.9, 0..6u32);
     // Half a position is none, wherever it is read.
     let place = prop::option::of((-90.0..90.0, -180.0..180.0));
-    (
-        (code, name, commune, 0..40i64, 0..9i64),
-        (yes(), yes(), yes()),
-        (count(), count(), count(), count(), count()),
-        place,
-    )
+    ((code, name, commune, minute, lag), (yes(), yes(), yes()), (count(), count(), count(), count(), count()), place)
         .prop_map(|((code, name, commune, time, lag), (installed, renting, returning), counts, place)| {
             let (lat, lon): (Option<f64>, Option<f64>) = place.unzip();
             StationStatus {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::wild::Wild;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::station::StationCode;
 
@@ -36,6 +37,9 @@ pub(super) struct Bookmark {
     pub(super) tail: u64,
     /// For each station its newest event time before the tail, in milliseconds.
     pub(super) before_tail: BTreeMap<StationCode, i64>,
+    /// The readings that came from a clock far wrong.
+    #[serde(default)]
+    pub(super) wild: Wild,
 }
 
 impl Bookmark {

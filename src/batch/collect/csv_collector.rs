@@ -4,8 +4,11 @@
 //! crash left behind the bookmark is cut off on opening: it was never said to be kept, so it comes again. A sync that failed, on
 //! a full disk, can be tried again: it begins where the bookmark ends.
 
+mod folding;
+mod opening;
+
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File, TryLockError};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -16,13 +19,10 @@ use super::bookmark::{Bookmark, sync_folder};
 use super::files::{Files, Format};
 use super::known::{HALF, Known, Seen};
 use super::parquet;
-use super::read_back::{look_up, read_whole, remember_tail};
+use super::read_back::look_up;
 use super::row::{self, Key, key_of};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::station::StationStatus;
-
-/// So many bytes of CSV are enough to make Parquet of them.
-const ENOUGH: u64 = if cfg!(test) { 2000 } else { 1 << 26 };
 
 /// A CSV file that readings are appended to, or in a folder one a day. It is locked against a second collector while this one
 /// lives.
@@ -92,45 +92,6 @@ impl CsvCollector {
         })?;
         collector.sync()?;
         Ok(collector)
-    }
-
-    /// Opens the files of a collection, unless another collector holds them; a new one is made by the first sync.
-    pub(super) fn begin(files: Files) -> Result<Option<Self>> {
-        let Some(lock) = lock(&files)? else { return Ok(None) };
-        let mut bookmark = Bookmark::load(&files.bookmark())?;
-        // One file keeps its name: a bookmark that was copied or moved with it must not lead to the other one.
-        if let (Files::One(..), Some(mark)) = (&files, &mut bookmark)
-            && !mark.file.is_empty()
-        {
-            mark.file = files.name_at(DateTime::UNIX_EPOCH).0;
-            mark.folding = mark.folding.take().map(|(_, length)| (mark.file.clone(), length));
-        }
-        let mut collector = Self {
-            files,
-            _lock: lock,
-            is_saved: bookmark.is_some(),
-            mark: bookmark.unwrap_or_default(),
-            known: Known::default(),
-            pending: Vec::new(),
-            added: 0,
-            younger: 0,
-            is_folded: false,
-            until: i64::MIN,
-            found: Found::default(),
-            broken: false,
-        };
-        if collector.is_saved && !collector.go_on()? {
-            collector.mark = Bookmark { topic: collector.mark.topic, ..Bookmark::default() };
-            (collector.known, collector.is_saved, collector.found.short) = (Known::default(), false, true);
-        }
-        if !collector.is_saved {
-            collector.take_over()?;
-        }
-        collector.found.readings = collector.mark.readings;
-        if let Files::One(_, Format::Csv) = collector.files {
-            collector.file_at(DateTime::UNIX_EPOCH);
-        }
-        Ok(Some(collector))
     }
 
     /// What was there when it was opened.
@@ -205,6 +166,7 @@ impl CsvCollector {
             mark.length += rows.len() as u64;
         }
         mark.readings += self.added;
+        mark.wild = self.known.wild().clone();
         if !self.is_saved || mark != self.mark {
             let path = self.files.bookmark();
             mark.save(&path).map_err(|error| Error::io(&path, &error))?;
@@ -224,70 +186,6 @@ impl CsvCollector {
             self.fold_what_is_due()?;
         }
         Ok(())
-    }
-
-    /// Makes Parquet of what is CSV still. Everything is to be synced before.
-    pub(super) fn finish(&mut self) -> Result<()> {
-        if self.files.format() == Format::Parquet && self.mark.length > 0 {
-            self.fold(&self.mark.file.clone())?;
-        }
-        Ok(())
-    }
-
-    /// Days that are over become Parquet, and one file when there is enough: a quarter more than it holds, so that all the
-    /// rewriting together goes with what there is.
-    fn fold_what_is_due(&mut self) -> Result<()> {
-        if self.is_folded {
-            return Ok(());
-        }
-        let mut over = self.files.names()?;
-        over.retain(|name| *name < self.mark.file);
-        over.iter().try_for_each(|name| self.fold(name))?;
-        if let Files::One(..) = self.files {
-            if self.mark.length >= ENOUGH.max(2 * self.mark.table) {
-                self.fold(&self.mark.file.clone())?;
-            }
-        } else {
-            self.is_folded = true;
-        }
-        Ok(())
-    }
-
-    /// Adds the rows of a CSV to its Parquet file, and removes it.
-    fn fold(&mut self, name: &str) -> Result<()> {
-        let (rows, table) = (self.files.path(name), self.files.table(name));
-        let length = if name == self.mark.file { self.mark.length } else { u64::MAX };
-        let old = table.exists().then_some(table.as_path());
-        let (mut mark, path) = (self.mark.clone(), self.files.bookmark());
-        if name == self.mark.file {
-            // Where a crash comes before the end, its rows are no tail any more.
-            mark.before_tail = self.known.newest();
-        }
-        parquet::write(old, &rows, length, &table, |length| {
-            mark.folding = Some((name.to_owned(), length));
-            mark.save(&path).map_err(|error| Error::io(&path, &error))
-        })?;
-        self.mark = mark;
-        self.settle_fold()
-    }
-
-    /// Ends a fold, wherever a crash stopped it.
-    fn settle_fold(&mut self) -> Result<()> {
-        let Some((name, length)) = self.mark.folding.take() else { return Ok(()) };
-        let (rows, table) = (self.files.path(&name), self.files.table(&name));
-        if fs::metadata(&table).is_ok_and(|table| table.len() == length) {
-            match fs::remove_file(&rows) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::io(&rows, &error)),
-                _ => {}
-            }
-            if name == self.mark.file {
-                self.known.begin_anew();
-                (self.mark.length, self.mark.tail, self.younger) = (0, 0, 0);
-                (self.mark.table, self.mark.before_tail) = (length, self.known.newest_before_tail());
-            }
-        }
-        let path = self.files.bookmark();
-        self.mark.save(&path).map_err(|error| Error::io(&path, &error))
     }
 
     fn write(&mut self, reading: &StationStatus) {
@@ -339,86 +237,6 @@ impl CsvCollector {
         }
         Ok(found)
     }
-
-    /// Goes on from the bookmark: cuts off what stands behind it, and remembers the tail. Whether all is there that counts.
-    fn go_on(&mut self) -> Result<bool> {
-        self.known = Known::before_tail(&self.mark.before_tail);
-        self.settle_fold()?;
-        self.until = self.files.until(&self.mark.file);
-        let (path, length) = (self.files.path(&self.mark.file), self.mark.length);
-        if length_of(&path)? < length
-            || (self.mark.table > 0 && length_of(&self.files.table(&self.mark.file))? != self.mark.table)
-        {
-            return Ok(false);
-        }
-        let counts = |name: &String| *name < self.mark.file || (*name == self.mark.file && length > 0);
-        for name in self.files.names()?.into_iter().filter(|name| !counts(name)) {
-            let path = self.files.path(&name);
-            self.found.torn_bytes += length_of(&path)?;
-            fs::remove_file(&path).map_err(|error| Error::io(&path, &error))?;
-        }
-        if length > 0 {
-            self.found.torn_bytes += cut(&path, length).map_err(|error| Error::io(&path, &error))?;
-            remember_tail(&path, self.mark.tail, length, &mut self.known)?;
-            self.younger = self.mark.tail;
-        }
-        Ok(true)
-    }
-
-    /// Goes on with files that have no bookmark: reads them whole.
-    fn take_over(&mut self) -> Result<()> {
-        for table in self.files.tables()? {
-            self.mark.readings += parquet::remember(&table, &mut self.known)?;
-        }
-        for name in self.files.names()? {
-            let path = self.files.path(&name);
-            self.known.begin_anew();
-            let whole = read_whole(&path, &mut self.known)?;
-            self.mark.readings += whole.readings;
-            self.found.unreadable += whole.unreadable;
-            if whole.end == 0 {
-                // Not even a header: as if it were not there.
-                self.found.torn_bytes = fs::metadata(&path).map_err(|error| Error::io(&path, &error))?.len();
-                continue;
-            }
-            (self.mark.length, self.mark.tail, self.younger) = (whole.end, whole.tail, whole.younger);
-            (self.until, self.mark.file) = (self.files.until(&name), name);
-        }
-        if self.mark.file.is_empty() {
-            self.known.begin_anew();
-        }
-        self.mark.before_tail = self.known.newest_before_tail();
-        if self.mark.file.is_empty() {
-            return Ok(());
-        }
-        let path = self.files.path(&self.mark.file);
-        self.found.torn_bytes = cut(&path, self.mark.length).map_err(|error| Error::io(&path, &error))?;
-        Ok(())
-    }
-}
-
-/// Locks a collection for as long as the file is open, also while its process sleeps; `None` if another process holds it.
-fn lock(files: &Files) -> Result<Option<File>> {
-    let path = files.lock();
-    let failed = |error: io::Error| Error::io(&path, &error);
-    let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
-    }
-}
-
-/// Cuts a file off at `length`; how many bytes went.
-fn cut(path: &Path, length: u64) -> io::Result<u64> {
-    let file = File::options().write(true).open(path)?;
-    let there = file.metadata()?.len();
-    let torn = there.saturating_sub(length);
-    if torn > 0 {
-        file.set_len(length)?;
-        file.sync_all()?;
-    }
-    Ok(torn)
 }
 
 /// Writes rows at the byte `start` of a file, where it ends or what stands behind does not count, and brings them to the disk.
@@ -441,15 +259,6 @@ fn write_behind(path: &Path, start: u64, rows: &[u8]) -> io::Result<()> {
         sync_folder(path);
     }
     Ok(())
-}
-
-/// How long a file is; 0 if there is none.
-fn length_of(path: &Path) -> Result<u64> {
-    match fs::metadata(path) {
-        Ok(file) => Ok(file.len()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(error) => Err(Error::io(path, &error)),
-    }
 }
 
 #[cfg(test)]

@@ -6,18 +6,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use chrono::TimeDelta;
-
 use super::row::{Key, key_of};
+use super::wild::{Wild, is_wild};
 use crate::station::{StationCode, StationStatus};
 
 /// Bytes of one half of the tail: some 200,000 readings, three hours of a network that reports every minute.
 pub(super) const HALF: u64 = if cfg!(test) { 512 } else { 1 << 25 };
-
-/// A station whose clock is so far ahead of its readings' arrival would make all that follow look late. Such a reading is known by
-/// its key only until the collector is started again: fetched once more after that, by a publisher whose clock has been set
-/// right meanwhile, it would stand there twice.
-const WILD: i64 = TimeDelta::days(1).num_milliseconds();
 
 /// How many readings that were looked up are remembered.
 const LOOKED_UP: usize = 1 << 20;
@@ -28,6 +22,7 @@ pub(super) struct Known {
     stations: HashMap<StationCode, Station>,
     /// Keys that were looked up, or written after that.
     looked_up: HashSet<Key>,
+    wild: Wild,
 }
 
 #[derive(Debug)]
@@ -50,11 +45,16 @@ pub(super) enum Seen {
 }
 
 impl Known {
-    /// A memory of nothing but each station's newest event time before the tail.
-    pub(super) fn before_tail(newest: &BTreeMap<StationCode, i64>) -> Self {
+    /// A memory of nothing but each station's newest event time before the tail, and of the [`Wild`].
+    pub(super) fn before_tail(newest: &BTreeMap<StationCode, i64>, wild: Wild) -> Self {
         let stations =
             newest.iter().map(|(code, &before)| (code.clone(), Station { before, ..Station::default() })).collect();
-        Self { stations, ..Self::default() }
+        Self { stations, wild, ..Self::default() }
+    }
+
+    /// The readings that came from a clock far wrong.
+    pub(super) fn wild(&self) -> &Wild {
+        &self.wild
     }
 
     /// Each station's newest event time before the tail.
@@ -75,7 +75,12 @@ impl Known {
         if !self.looked_up.is_empty() && self.looked_up.contains(&key_of(reading)) {
             return Seen::Repeated;
         }
-        if time - reading.fetched_at.timestamp_millis() > WILD {
+        if let Some(seen) = self.wild.tell(&reading.station_code, time) {
+            return seen;
+        }
+        if is_wild(time, reading.fetched_at.timestamp_millis()) {
+            // Whatever the files say, it is there after this.
+            self.wild.note(&reading.station_code, time);
             return Seen::Unsure;
         }
         let Some(station) = self.stations.get_mut(&reading.station_code) else {
@@ -90,7 +95,9 @@ impl Known {
 
     /// Remembers a reading that stands in the tail, by its key and its arrival in milliseconds.
     pub(super) fn note_line(&mut self, ((code, time), fetched_at): &(Key, i64)) {
-        if time - fetched_at <= WILD {
+        if is_wild(*time, *fetched_at) {
+            self.wild.note(code, *time);
+        } else {
             self.note(code, *time);
         }
     }
@@ -177,7 +184,7 @@ mod tests {
                 if turn == 0 {
                     known.turn();
                     // What is told to another run brings it to the same answers but for the tail.
-                    let again = Known::before_tail(&known.newest_before_tail());
+                    let again = Known::before_tail(&known.newest_before_tail(), known.wild().clone());
                     prop_assert_eq!(again.newest_before_tail(), known.newest_before_tail());
                 }
                 let reading = reading(station, time);
