@@ -29,7 +29,7 @@ pub use fallback::Fallback;
 pub use gbfs::{Gbfs, VELIB_GBFS, decode_gbfs};
 pub use http::{Http, HttpSettings};
 pub use metrics::{Counter, Gauge, Metrics};
-pub use opendatasoft::{Api, DATASET, Opendatasoft, decode_document, decode_records, get_station, get_velib_data};
+pub use opendatasoft::{Api, DATASET, Opendatasoft, decode_document, decode_record, get_station, get_velib_data};
 pub use recording::{Recording, Replay};
 pub use simulate::{Closure, Profile, Rates, SimulatedNetwork, SimulatedStation, SimulationConfig};
 pub use snapshot::{SetAside, SetAsideFile, Snapshot, Source};

@@ -20,7 +20,7 @@ use super::scan::Scan;
 use super::seen::Memory;
 use super::topic::{TopicSettings, ensure_topic};
 use crate::error::{Place, Result};
-use crate::ingest::{SetAside, decode_records};
+use crate::ingest::{SetAside, decode_record};
 use crate::station::StationStatus;
 
 /// A record that was written within this time is not written again after a restart.
@@ -58,10 +58,7 @@ impl DeadLetter {
         if let Ok(reading) = decode(self.raw.as_bytes(), place.clone()) {
             return Ok(reading);
         }
-        let record = serde_json::from_str(&self.raw).map_err(|error| error.to_string())?;
-        let mut snapshot = decode_records(vec![record], self.fetched_at, &place);
-        let unreadable = || snapshot.set_aside.pop().map_or_else(String::new, |aside| aside.reason);
-        snapshot.readings.pop().ok_or_else(unreadable)
+        decode_record(&self.raw, self.fetched_at, &place).map_err(|aside| aside.reason)
     }
 
     /// What the record is known by: a hash of its source and text, 32 hexadecimal digits.

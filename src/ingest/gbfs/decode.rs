@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::documents::{Information, VehicleTypes, read_status};
+use super::documents::{Information, VehicleTypes, raw_stations, read_status};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::drift::Drift;
 use crate::ingest::record::{Cell, Field, Record, Texts};
@@ -186,14 +186,17 @@ impl Known {
     }
 }
 
-/// The records that could not be read, whole.
+/// The records that could not be read, as they stand there.
 fn set_aside(body: &[u8], bad: Vec<(usize, String)>, place: &Place) -> Vec<SetAside> {
-    let whole: Option<serde_json::Value> = if bad.is_empty() { None } else { serde_json::from_slice(body).ok() };
-    let raw = |index| Some(whole.as_ref()?.pointer("/data/stations")?.get(index)?.to_string());
+    if bad.is_empty() {
+        return Vec::new();
+    }
+    let body = String::from_utf8_lossy(body); // what is passed over need not be UTF-8
+    let records = raw_stations(&body);
     let aside = bad.into_iter().map(|(index, reason)| SetAside {
         place: place.clone(),
         reason,
-        raw: raw(index).unwrap_or_default(),
+        raw: records.get(index).map_or_else(String::new, |raw| raw.get().to_owned()),
     });
     aside.collect()
 }

@@ -8,6 +8,7 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::ingest::record::{Cell, Dialect, Field, Record, RecordSeed, Slot};
 
@@ -87,6 +88,21 @@ impl Information {
 pub(super) fn read_status(body: &[u8]) -> Result<Vec<Record<'static>>, String> {
     let document: Document<'_, StatusNames> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     Ok(document.data.stations.records.into_iter().map(Record::into_owned).collect())
+}
+
+/// The stations of a document as they stand there.
+pub(super) fn raw_stations(body: &str) -> Vec<&RawValue> {
+    #[derive(Deserialize)]
+    struct Document<'a> {
+        #[serde(borrow)]
+        data: Data<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Data<'a> {
+        #[serde(borrow)]
+        stations: Vec<&'a RawValue>,
+    }
+    serde_json::from_str::<Document<'_>>(body).map(|document| document.data.stations).unwrap_or_default()
 }
 
 /// `vehicle_types`: which of them are bikes by muscle, and which have a motor.

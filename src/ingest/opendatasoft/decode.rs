@@ -4,8 +4,9 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::drift::Drift;
@@ -96,25 +97,31 @@ pub fn decode_document(body: &[u8], fetched_at: DateTime<Utc>, place: &Place) ->
         .map_err(|error| Error::new(ErrorKind::Feed, error).at(place.clone()))
 }
 
-/// The readings in records that were read from JSON before, each a flat map of fields as either interface gives it: what was
-/// set aside, for example. Whole documents go by [`decode_document`], without a tree of values between.
-pub fn decode_records(records: Vec<Map<String, Value>>, fetched_at: DateTime<Utc>, place: &Place) -> Snapshot {
+/// The reading in the text of one record, what was set aside for example; or why it holds none.
+pub fn decode_record(
+    text: &str,
+    fetched_at: DateTime<Utc>,
+    place: &Place,
+) -> std::result::Result<StationStatus, SetAside> {
     let (mut texts, mut drift) = (Texts::default(), Drift::default());
-    let mut decoder = Decoder::new(Some(fetched_at), &mut texts, &mut drift);
-    let mut raw = Vec::new();
-    for fields in records {
-        let mut record = Record::default();
-        let read = RecordSeed::<Portal>::new(&mut record).deserialize(&fields);
-        match read.map_err(|error| error.to_string()) {
-            Ok(()) => decoder.take(&record),
-            Err(reason) => decoder.bad.push((raw.len(), reason)),
-        }
-        if decoder.bad.len() > raw.len() {
-            raw.push(Value::Object(fields).to_string());
-        }
-    }
-    let mut raw = raw.into_iter();
-    decoder.snapshot(None, place, |_| raw.next())
+    record(text.as_bytes(), Some(fetched_at), &mut texts, &mut drift).map_err(|reason| SetAside {
+        place: place.clone(),
+        reason,
+        raw: text.to_owned(),
+    })
+}
+
+/// As [`decode_record`], with what the texts and the form of the feed are remembered in; the error as text.
+pub(crate) fn record(
+    text: &[u8],
+    fetched_at: Option<DateTime<Utc>>,
+    texts: &mut Texts,
+    drift: &mut Drift,
+) -> std::result::Result<StationStatus, String> {
+    let mut record = Record::default();
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let read = RecordSeed::<Portal>::new(&mut record).deserialize(&mut json).and_then(|()| json.end());
+    read.map_err(|error| error.to_string()).and_then(|()| record.reading(fetched_at, texts, drift))
 }
 
 /// As [`decode_document`], with what the texts and the form of the feed are remembered in; the error as text.
@@ -129,13 +136,23 @@ pub(crate) fn document(
     let mut json = serde_json::Deserializer::from_slice(body);
     let counted = Document(&mut decoder).deserialize(&mut json).and_then(|counted| json.end().map(|()| counted));
     let counted = counted.map_err(|error| error.to_string())?;
-    // A tree of the whole is made only where something could not be read, to have that whole.
-    let whole = if decoder.bad.is_empty() { None } else { serde_json::from_slice::<Value>(body).ok() };
-    let records = whole.as_ref().and_then(|whole| {
-        let list = whole.as_array();
-        list.or_else(|| ["results", "records"].iter().find_map(|name| whole.get(name)?.as_array()))
-    });
-    Ok(decoder.snapshot(counted, place, |index| Some(records?.get(index)?.to_string())))
+    // The texts of the records are looked for only where one could not be read.
+    if decoder.bad.is_empty() {
+        return Ok(decoder.snapshot(counted, place, &[]));
+    }
+    let body = String::from_utf8_lossy(body); // what is passed over need not be UTF-8
+    Ok(decoder.snapshot(counted, place, &raw_records(&body)))
+}
+
+/// The records of a document as they stand there.
+fn raw_records(body: &str) -> Vec<&RawValue> {
+    #[derive(Deserialize)]
+    struct Page<'a> {
+        #[serde(borrow, alias = "records")]
+        results: Vec<&'a RawValue>,
+    }
+    let page = || serde_json::from_str::<Page<'_>>(body).map(|page| page.results);
+    serde_json::from_str(body).or_else(|_| page()).unwrap_or_default()
 }
 
 /// Records to readings.
@@ -163,9 +180,9 @@ impl<'d> Decoder<'d> {
         self.seen += 1;
     }
 
-    fn snapshot(self, counted: Option<u64>, place: &Place, mut raw: impl FnMut(usize) -> Option<String>) -> Snapshot {
+    fn snapshot(self, counted: Option<u64>, place: &Place, raw: &[&RawValue]) -> Snapshot {
         let set_aside = self.bad.into_iter().map(|(index, reason)| {
-            let raw = raw(index).unwrap_or_default();
+            let raw = raw.get(index).map_or_else(String::new, |raw| raw.get().to_owned());
             SetAside { place: place.clone(), reason, raw }
         });
         let set_aside = set_aside.collect();
@@ -247,7 +264,7 @@ mod tests {
     use super::*;
     use crate::ingest::Note;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn place() -> Place {
         Place::Url("http://h".into())
@@ -263,10 +280,14 @@ mod tests {
         let body = json!(records).to_string();
         let snapshot = document(body.as_bytes(), Some(fetched_at()), &place(), &mut texts, &mut drift).unwrap();
         drift.close(&place(), &EXPECTED);
-        let maps = records.iter().filter_map(|record| record.as_object().cloned()).collect::<Vec<_>>();
-        if maps.len() == records.len() {
-            assert_eq!(decode_records(maps, fetched_at(), &place()), snapshot);
+        let (mut readings, mut aside) = (vec![], vec![]);
+        for record in records {
+            match decode_record(&record.to_string(), fetched_at(), &place()) {
+                Ok(reading) => readings.push(reading),
+                Err(record) => aside.push(record),
+            }
         }
+        assert_eq!((&readings, &aside), (&snapshot.readings, &snapshot.set_aside));
         (snapshot, drift.take())
     }
 
@@ -379,6 +400,18 @@ mod tests {
         let spoilt = with("duedate", Value::Null);
         let kept = aside(spoilt.clone());
         assert_eq!((kept.reason.as_str(), serde_json::from_str(&kept.raw).ok()), ("duedate is missing", Some(spoilt)));
+    }
+
+    #[test]
+    fn what_is_set_aside_is_kept_as_it_stood() {
+        let twice = r#"{"stationcode" : "1", "duedate": "2023-02-26T10:53:57Z", "Actualisation de la donnée": "hier"}"#;
+        for document in [format!("[{twice}]"), format!(r#"{{"nhits": 1, "records": [ {twice} ]}}"#)] {
+            let snapshot = decode_document(document.as_bytes(), fetched_at(), &place()).unwrap();
+            assert_eq!(snapshot.set_aside[0].raw, twice);
+            assert_eq!(decode_record(twice, fetched_at(), &place()), Err(snapshot.set_aside[0].clone()));
+        }
+        let snapshot = decode_document(b"[{\"new\": \"\xff\"}]", fetched_at(), &place()).unwrap();
+        assert_eq!(snapshot.set_aside[0].raw, "{\"new\": \"\u{fffd}\"}");
     }
 
     #[test]

@@ -22,8 +22,8 @@ use super::{Http, Note, Snapshot, Source};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::station::{StationCode, StationStatus};
 
-pub(super) use decode::{EXPECTED, Portal, document};
-pub use decode::{decode_document, decode_records};
+pub(super) use decode::{EXPECTED, Portal, document, record};
+pub use decode::{decode_document, decode_record};
 
 /// The data set's name on the portal.
 pub const DATASET: &str = "velib-disponibilite-en-temps-reel";

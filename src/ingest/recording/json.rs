@@ -3,14 +3,12 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use serde::de::DeserializeSeed;
-
 use super::Recording;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::SetAside;
 use crate::ingest::drift::Drift;
-use crate::ingest::opendatasoft::{Portal, document};
-use crate::ingest::record::{Record, RecordSeed, Texts};
+use crate::ingest::opendatasoft::{document, record};
+use crate::ingest::record::Texts;
 
 /// A file's content.
 pub(super) fn whole(path: &Path, mut file: impl Read) -> Result<Vec<u8>> {
@@ -57,11 +55,7 @@ pub(super) fn read_lines(
         if text.is_empty() {
             continue;
         }
-        let mut record = Record::default();
-        let mut json = serde_json::Deserializer::from_slice(text);
-        let read = RecordSeed::<Portal>::new(&mut record).deserialize(&mut json).and_then(|()| json.end());
-        let reading = read.map_err(|error| error.to_string()).and_then(|()| record.reading(None, texts, drift));
-        match reading {
+        match record(text, None, texts, drift) {
             Ok(reading) => into.readings.push(reading),
             Err(reason) => {
                 let raw = String::from_utf8_lossy(text).into_owned();
