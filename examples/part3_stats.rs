@@ -4,7 +4,13 @@
 //! ```text
 //! cargo run --example part3_stats                                  the simulated network, both engines
 //! cargo run --example part3_stats -- --data velib.csv --engine sql --partitions 4
+//! cargo run --example part3_stats -- --data velib.csv --query "SELECT stationcode, AVG(numbikesavailable) AS bikes
+//!     FROM readings WHERE open GROUP BY stationcode ORDER BY bikes DESC LIMIT 5"
+//! cargo run --example part3_stats -- --data velib.csv --sql question.sql --format parquet --out answer.parquet
 //! ```
+//!
+//! With `--query` or `--sql` no statistics are computed; the tables `readings` and `stations` are described at
+//! `velib::batch::query`.
 
 #![allow(clippy::print_stderr, reason = "an example talks to its user")]
 
@@ -15,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use common::query::QueryOptions;
 use common::{DataOptions, figure};
 use serde_json::json;
 use velib::batch::{
@@ -29,6 +36,8 @@ use velib::{Error, ErrorKind, Result, StationCode, StationStatus};
 struct Options {
     #[command(flatten)]
     data: DataOptions,
+    #[command(flatten)]
+    query: QueryOptions,
     /// dataframe or sql [default: both, which must agree]
     #[arg(long)]
     engine: Option<Engine>,
@@ -41,8 +50,8 @@ struct Options {
     /// The ledger of the gaps of the feed, as Part 1 writes it: how much of the time was observed in full
     #[arg(long, value_name = "FILE")]
     gaps: Option<PathBuf>,
-    /// Draw the zones and the station most often empty into this folder
-    #[arg(long, value_name = "DIR")]
+    /// Draw the zones and the station most often empty into this folder; with a query, the file that its answer is written to
+    #[arg(long, value_name = "DIR|FILE")]
     out: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
@@ -51,6 +60,9 @@ struct Options {
 
 fn main() -> ExitCode {
     common::run(|options: Options| {
+        if let Some(question) = options.query.question(options.out.as_deref())? {
+            return question.answer(options.data.read()?);
+        }
         let (described, readings) = options.data.read()?;
         common::headline(options.json, format_args!("Data: {described}"))?;
         let gaps = options.gaps.as_ref().map(GapLedger::read).transpose()?;

@@ -8,10 +8,13 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::process::Stdio;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use polars_io::SerReader;
+use polars_io::parquet::read::ParquetReader;
 use polars_io::parquet::write::ParquetWriter;
 use serde_json::{Value, json};
 use support::{
@@ -67,7 +70,13 @@ fn help_names_every_option() {
         ),
         ("part2_stream", &[&["--window", "--zone", "--store", "--until-end", "--serve", "--json"], source, kafka]),
         ("part3_collect", &[&["--out", "--until-end"], source, kafka]),
-        ("part3_stats", &[&["--data", "--engine", "--partitions", "--runs", "--gaps", "--json"]]),
+        (
+            "part3_stats",
+            &[
+                &["--data", "--engine", "--partitions", "--runs", "--gaps", "--json"],
+                &["--query", "--sql", "--format"],
+            ],
+        ),
         (
             "part4_train",
             &[
@@ -385,6 +394,97 @@ fn part3_finds_the_same_by_dataframe_by_sql_and_by_hand() {
     assert!(text.contains(&format!("\nSometimes empty: {} of 5 stations\n", empty.len())), "{text}");
     assert!(text.contains("\nPartitions: "), "{text}");
     assert!(folder.path().join("drawn/mean-occupancy.png").is_file());
+}
+
+#[test]
+fn part3_answers_a_query_of_one_s_own_in_every_format() {
+    let (folder, readings) = (folder(), half_a_day());
+    write_csv(&folder, "history.csv", &readings);
+    let mut bikes = BTreeMap::<_, Vec<u32>>::new();
+    for ((station, _), reading) in distinct(&readings) {
+        bikes.entry(station).or_default().extend(reading.bikes_available.filter(|_| reading.is_open()));
+    }
+    let mean = |bikes: &[u32]| f64::from(bikes.iter().sum::<u32>()) / bikes.len() as f64;
+    let sql = "SELECT stationcode, AVG(numbikesavailable) AS bikes, COUNT(*) AS n FROM readings WHERE open AND
+        numbikesavailable IS NOT NULL GROUP BY stationcode ORDER BY stationcode";
+    fs::write(folder.path().join("question.sql"), sql).unwrap();
+    let ask = |options: &[&str]| printed(&folder, "part3_stats", &[&["--data", "history.csv"], options].concat());
+
+    let json: Value = serde_json::from_str(&ask(&["--query", sql, "--format", "json"])).unwrap();
+    assert_eq!(json.as_array().unwrap().len(), bikes.len());
+    for (row, (station, bikes)) in json.as_array().unwrap().iter().zip(&bikes) {
+        assert_eq!((&row["stationcode"], &row["n"]), (&json!(station), &json!(bikes.len())));
+        assert!((row["bikes"].as_f64().unwrap() - mean(bikes)).abs() < 1e-9, "{row}");
+    }
+    let csv = ask(&["--sql", "question.sql", "--format", "csv"]);
+    let rows: Vec<Vec<String>> = csv::Reader::from_reader(csv.as_bytes()).deserialize().map(Result::unwrap).collect();
+    let found = rows.iter().map(|row| (row[0].clone(), row[1].parse::<f64>().unwrap()));
+    assert!(
+        found.eq(json
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| { (row["stationcode"].as_str().unwrap().to_owned(), row["bikes"].as_f64().unwrap()) }))
+    );
+    assert!(csv.starts_with("stationcode,bikes,n\n"), "{csv}");
+
+    let nothing = ask(&["--query", sql, "--format", "parquet", "--out", "answer.parquet"]);
+    assert_eq!(nothing.trim(), "");
+    let file = File::open(folder.path().join("answer.parquet")).unwrap();
+    let frame = ParquetReader::new(file).finish().unwrap();
+    assert_eq!((frame.height(), frame.width()), (bikes.len(), 3));
+    assert_eq!(ask(&["--query", sql, "--format", "csv", "--out", "answer.csv"]).trim(), "");
+    assert_eq!(fs::read_to_string(folder.path().join("answer.csv")).unwrap().trim(), csv.trim());
+
+    let mut piped = command(&folder, "part3_stats", &["--data", "history.csv", "--sql", "-"]);
+    let mut child = start({
+        piped.stdin(Stdio::piped());
+        piped
+    });
+    child.stdin.take().unwrap().write_all(b"SELECT stationcode, readings FROM stations LIMIT 2").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told: Vec<_> = said(&output.stdout).lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
+    assert_eq!((told.len(), &told[0]), (3, &vec!["stationcode", "readings"]), "{told:?}");
+    // The simulated network, where no data are named.
+    let simulated = printed(&folder, "part3_stats", &["--query", "SELECT COUNT(*) AS stations FROM stations"]);
+    assert!(simulated.split_whitespace().eq(["stations", "60"]), "{simulated}");
+}
+
+#[test]
+fn part3_says_what_is_wrong_with_a_query() {
+    let folder = folder();
+    write_csv(&folder, "history.csv", &history(2, TimeDelta::hours(1), TimeDelta::minutes(5)));
+    fs::write(folder.path().join("two.sql"), "SELECT 1 AS a; SELECT 2 AS b").unwrap();
+    let cases: [(&[&str], &[&str]); 8] = [
+        (
+            &["--query", "SELECT color FROM readings"],
+            &["--query: there is no column `color`; columns of readings: ", "numdocks"],
+        ),
+        (&["--query", "SELECT * FROM rides"], &["--query: there is no table `rides`; there: readings, stations; "]),
+        (&["--query", "SELECT * FROM"], &["--query: this is no SQL: ", "; write for example SELECT"]),
+        (
+            &["--query", "SELECT AVG(capacity) OVER (ORDER BY duedate) AS a FROM readings"],
+            &[
+                "--query: AVG OVER (ORDER BY ...) would give the value of the whole partition, the future included; divide SUM",
+            ],
+        ),
+        (
+            &["--query", "SELECT DATE_TRUNC('hour', duedate) AS h FROM readings"],
+            &["--query: there is no function DATE_TRUNC; "],
+        ),
+        (&["--sql", "two.sql"], &["two.sql: these are several statements; ask one query at a time"]),
+        (&["--query", "SELECT 1 AS a", "--format", "parquet"], &["--out: is missing", "; name the file"]),
+        (&["--format", "csv"], &["--format: there is no query; give one by --query TEXT or --sql FILE"]),
+    ];
+    for (options, parts) in cases {
+        let output = run(&folder, "part3_stats", &[&["--data", "history.csv"], options].concat());
+        assert_eq!((output.status.code(), said(&output.stdout)), (Some(2), ""), "{options:?}");
+        assert_told(said(&output.stderr).lines().last().unwrap(), parts);
+    }
+    let missing = run(&folder, "part3_stats", &["--data", "history.csv", "--sql", "none.sql"]);
+    assert_failed(&missing, &["none.sql: No such file", "; name a file with SQL"]);
+    let both = run(&folder, "part3_stats", &["--query", "SELECT 1 AS a", "--sql", "two.sql"]);
+    assert_misused(&both, &["--query", "cannot be used with", "--sql"]);
 }
 
 /// The origins of the test span by the rule: a usable reading of the same station after the origin, within the tolerance

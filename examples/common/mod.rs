@@ -10,6 +10,7 @@
 pub mod gaps;
 pub mod log;
 pub mod picture;
+pub mod query;
 pub mod telling;
 
 use std::fmt::Display;

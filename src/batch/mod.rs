@@ -3,7 +3,8 @@
 //! [`collect()`] brings a topic to files, each reading once, whatever breaks in between; [`CsvCollector`] is the file alone. A
 //! [`Table`] is any slice of readings as columns. [`statistics`] summarises it by polars' DataFrame API or by SQL ([`Engine`]): one
 //! set of definitions ([`Statistics`]), two ways to compute it, one answer. [`partition_statistics`] computes the same
-//! from parts of the table, and [`compare_partitions`] times one way of partitioning against another.
+//! from parts of the table, and [`compare_partitions`] times one way of partitioning against another. [`query()`] asks SQL of
+//! one's own of the table, and of its stations.
 //!
 //! ```
 //! use velib::batch::{Engine, Table, statistics};
@@ -32,6 +33,7 @@ mod dataframe;
 mod engine;
 mod measure;
 mod partitions;
+mod query;
 mod sql;
 mod statistics;
 mod table;
@@ -45,5 +47,6 @@ pub use data_files::data_files;
 pub use engine::{Engine, statistics};
 pub use measure::CollectMetrics;
 pub use partitions::{MAX_PARTITIONS, PartitionReport, PartitionTimes, compare_partitions, partition_statistics};
+pub use query::{Answer, AnswerColumn, ColumnType, Value, query};
 pub use statistics::{Share, SometimesEmpty, StationStatistics, Statistics, Summary, ZoneStatistics};
 pub use table::Table;
