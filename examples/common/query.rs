@@ -50,6 +50,7 @@ impl QueryOptions {
     pub fn question(&self, out: Option<&Path>) -> Result<Option<Question>> {
         let (text, place) = match (&self.query, &self.sql) {
             (Some(text), _) => (text.clone(), Place::Option("--query")),
+            (None, Some(path)) if path == Path::new("-") => (read(path)?, Place::Option("--sql")),
             (None, Some(path)) => (read(path)?, Place::file(path)),
             (None, None) if self.format.is_some() => {
                 return Err(
@@ -64,7 +65,10 @@ impl QueryOptions {
                 Error::usage("--out", "is missing: Parquet is no text").way_out("name the file: --out answer.parquet")
             );
         }
-        Ok(Some(Question { text, place, format, out: out.map(Path::to_path_buf) }))
+        let question = Question { text, place, format, out: out.map(Path::to_path_buf) };
+        // Of no readings at all: what is wrong with the query is told before a large history is read.
+        question.ask(&Table::new(&[])?)?;
+        Ok(Some(question))
     }
 }
 
@@ -75,10 +79,7 @@ impl Question {
         eprintln!("Data: {described}");
         let table = Table::new(&readings)?;
         drop(readings);
-        let answer = query(&table, &self.text).map_err(|error| match error.kind() {
-            ErrorKind::Usage => error.at(self.place.clone()),
-            _ => error,
-        })?;
+        let answer = self.ask(&table)?;
         match &self.out {
             Some(path) => to_file(path, |to| self.write(&answer, to)),
             None => {
@@ -87,6 +88,13 @@ impl Question {
                 print(String::from_utf8_lossy(&text).trim_end_matches('\n'))
             }
         }
+    }
+
+    fn ask(&self, table: &Table) -> Result<Answer> {
+        query(table, &self.text).map_err(|error| match error.kind() {
+            ErrorKind::Usage => error.at(self.place.clone()),
+            _ => error,
+        })
     }
 
     fn write(&self, answer: &Answer, to: impl Write) -> Result<()> {

@@ -130,7 +130,8 @@ fn seconds(column: &Column) -> Result<Column> {
 }
 
 fn value(column: &Column, row: usize) -> Option<Value> {
-    match column.get(row).ok()? {
+    // Of a column that holds one value throughout polars gives an owned one.
+    match column.get(row).ok()?.as_borrowed() {
         AnyValue::Boolean(value) => Some(Value::Boolean(value)),
         AnyValue::Int64(value) => Some(Value::Integer(value)),
         AnyValue::Float64(value) => Some(Value::Float(value)),

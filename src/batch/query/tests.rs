@@ -1,6 +1,7 @@
 //! Each usual query is answered as SQLite answers it, or refused with a way round.
 
 mod queries;
+mod random;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -16,6 +17,7 @@ use super::*;
 use crate::batch::testing::{at, readings};
 use crate::station::{StationCode, StationStatus};
 use queries::{REFUSED, RIGHT};
+use random::Random;
 
 impl ToSql for Value {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -70,7 +72,7 @@ fn stations_by_hand(readings: &[StationStatus]) -> Vec<Vec<Option<Value>>> {
         own.sort_by_key(|reading| (reading.last_reported, reading.fetched_at));
         let text = |text: Option<&str>| text.map(|text| Value::Text(text.to_owned()));
         let zone = |kind: crate::streaming::ZoneKind| {
-            own.iter().rev().find_map(|reading| kind.zone_of(reading)).map(|zone| Value::Text(zone.into_owned()))
+            own.iter().rev().find_map(|reading| kind.zone_of(reading)).map(Value::Text)
         };
         let time = |reading: Option<&&StationStatus>| reading.map(|reading| Value::Time(reading.last_reported));
         vec![
@@ -135,6 +137,19 @@ proptest! {
                 ours.sort();
                 theirs.sort();
             }
+            prop_assert_eq!(ours, theirs, "{}", sql);
+        }
+    }
+
+    #[test]
+    fn queries_that_nobody_wrote_are_answered_as_sqlite_answers_them(readings in readings(), seed: u64) {
+        let table = Table::new(&readings).unwrap();
+        let sqlite = sqlite(&table, &readings);
+        let mut random = Random::new(seed);
+        for sql in (0..40).map(|_| random.query()) {
+            let (mut ours, mut theirs) = (ours(&table, &sql), theirs(&sqlite, &sql));
+            ours.sort();
+            theirs.sort();
             prop_assert_eq!(ours, theirs, "{}", sql);
         }
     }
@@ -272,8 +287,8 @@ fn an_answer_is_written_in_four_formats() {
 
     let mut written = Vec::new();
     answer.write_text(&mut written, 1).unwrap();
-    let text = "stationcode  name           duedate                 half  big   day\n\
-        16107        Rue \"A\", bis   2022-04-15T05:20:00Z  1.5000  true  2022-04-15\n… 2 rows in all\n";
+    let text = "stationcode  name          duedate                 half  big   day\n\
+        16107        Rue \"A\", bis  2022-04-15T05:20:00Z  1.5000  true  2022-04-15\n… 2 rows in all\n";
     assert_eq!(String::from_utf8(written).unwrap(), text);
 }
 

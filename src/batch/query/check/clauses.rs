@@ -352,6 +352,12 @@ impl Checker {
             };
             let found = self.expression(&expression, scope)?;
             no_aggregate(found, "GROUP BY", "compute it in a subquery first")?;
+            if !found.columns {
+                return Err(refused(
+                    format_args!("GROUP BY {key} is the same in every row"),
+                    "leave it out, or group by a column",
+                ));
+            }
             expressions.push(expression);
         }
         Ok(Some(expressions))

@@ -84,9 +84,16 @@ impl Checker {
                 format_args!("`{expr}` would be unknown where the value is unknown"),
                 "write COALESCE(x, FALSE) for IS TRUE, NOT COALESCE(x, TRUE) for IS FALSE, NOT COALESCE(x, FALSE) for IS NOT TRUE",
             )),
-            Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => {
-                self.all([left.as_ref(), right], scope).map(Found::boolean)
-            }
+            Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => match right.as_ref() {
+                // The parser takes `a IS DISTINCT FROM b AND c` for `a IS DISTINCT FROM (b AND c)`.
+                Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_) | Expr::Nested(_) => {
+                    self.all([left.as_ref(), right], scope).map(Found::boolean)
+                }
+                _ => Err(refused(
+                    format_args!("`{expr}` would reach to its end, AND and OR included"),
+                    "put brackets around it: (a IS DISTINCT FROM b) AND ...",
+                )),
+            },
             Expr::InList { expr, list, .. } => {
                 for item in list {
                     constant(item)?;
@@ -270,6 +277,9 @@ impl Checker {
                 return Err(refused("FILTER belongs to an aggregate without OVER", "use CASE WHEN ... THEN x END"));
             }
             let asked = truth(filter, self.expression(filter, scope)?)?;
+            if !asked.columns {
+                return Err(refused("FILTER asks no column", "leave it out, or compare a column"));
+            }
             found = Found { boolean: found.boolean, ..found.and(asked) };
         }
         let takes_truth =

@@ -492,7 +492,7 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     ("SELECT stationcode FROM readings WHERE numdocksavailable", "is neither true nor false"),
     ("SELECT stationcode FROM readings WHERE numdocksavailable & 1 = 1", "the operator & is not there"),
     ("SELECT stationcode FROM readings WHERE name ~ '^R'", "the operator ~ is not there"),
-    ("SELECT SUBSTR(name, numdocksavailable) AS q FROM readings", "must be a number or a 'text'"),
+    ("SELECT SUBSTR(name, numdocksavailable) AS q FROM readings", "must be a whole number; write one from 1"),
     ("SELECT SQRT(numdocksavailable) AS q FROM readings", "there is no function SQRT"),
     ("SELECT SUM(DISTINCT numdocksavailable) AS q FROM readings", "SELECT DISTINCT in a subquery first"),
     ("SELECT CAST(numdocksavailable AS SMALLINT) AS q FROM readings", "CAST to SMALLINT is not there"),
@@ -554,4 +554,10 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     ("SELECT stationcode FROM readings TABLESAMPLE (10)", "cannot be answered"),
     ("SELECT stationcode FROM readings WHERE '2022-04-15 05:30:00' < duedate", "write the column on the left"),
     ("SELECT stationcode FROM readings GROUP BY stationcode HAVING MIN(duedate) > '2022-04-15'", "in a subquery first"),
+    ("SELECT 1 AS a, COUNT(*) AS n FROM readings GROUP BY a", "is the same in every row"),
+    (
+        "SELECT stationcode FROM readings WHERE numdocksavailable IS DISTINCT FROM numbikesavailable AND open",
+        "put brackets around it",
+    ),
+    ("SELECT COUNT(*) FILTER (WHERE 1 IS NOT NULL) AS n FROM readings", "FILTER asks no column"),
 ];
