@@ -1,5 +1,6 @@
-//! Part 3, second half: mean, minimum and maximum of free docks per station, means per zone and the stations that are
-//! sometimes empty, by DataFrame and again by SQL; how many partitions, and one against two.
+//! Part 3, second half: mean, minimum and maximum of free docks per station, by readings and over time, spells, turnover and the
+//! week; means per zone; the stations that are never, sometimes and often empty; all of it by DataFrame and again by SQL; how
+//! many partitions, and one against two.
 //!
 //! ```text
 //! cargo run --example part3_stats                                  the simulated network, both engines
@@ -7,6 +8,7 @@
 //! cargo run --example part3_stats -- --data velib.csv --query "SELECT stationcode, AVG(numbikesavailable) AS bikes
 //!     FROM readings WHERE open GROUP BY stationcode ORDER BY bikes DESC LIMIT 5"
 //! cargo run --example part3_stats -- --data velib.csv --sql question.sql --format parquet --out answer.parquet
+//! cargo run --example part3_stats -- --data velib.csv --max-gap 1h --zone grid:500m
 //! ```
 //!
 //! With `--query` or `--sql` no statistics are computed; the tables `readings` and `stations` are described at
@@ -19,16 +21,19 @@ mod common;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use common::query::QueryOptions;
 use common::{DataOptions, figure};
 use serde_json::json;
 use velib::batch::{
-    Engine, SometimesEmpty, Statistics, Summary, Table, ZoneStatistics, compare_partitions, statistics,
+    Engine, SometimesEmpty, Spells, StationStatistics, Statistics, Summary, Table, TableSettings, ZoneStatistics,
+    compare_partitions, statistics,
 };
 use velib::kafka::GapLedger;
 use velib::report::{Figure, Zone, ZoneOccupancy};
+use velib::streaming::Zones;
 use velib::{Error, ErrorKind, Result, StationCode, StationStatus};
 
 /// Statistics of what was collected, by DataFrame and by SQL
@@ -41,6 +46,12 @@ struct Options {
     /// dataframe or sql [default: both, which must agree]
     #[arg(long)]
     engine: Option<Engine>,
+    /// For how long a reading holds if no other comes, at most
+    #[arg(long, value_name = "DURATION", default_value = "2h", value_parser = common::duration)]
+    max_gap: Duration,
+    /// Summarise these zones too: grid:500m, near:LAT,LON,800m or geojson:FILE
+    #[arg(long, value_name = "ZONES")]
+    zone: Option<String>,
     /// Time so many partitions against one
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=4096))]
     partitions: u16,
@@ -63,12 +74,16 @@ fn main() -> ExitCode {
         if let Some(question) = options.query.question(options.out.as_deref())? {
             return question.answer(options.data.read()?);
         }
+        let settings =
+            TableSettings { max_gap: options.max_gap, zones: options.zone.as_deref().map(Zones::open).transpose()? };
+        // So that a wrong one is refused before anything is read.
+        Table::with(&[], &settings)?;
         let (described, readings) = options.data.read()?;
         common::headline(options.json, format_args!("Data: {described}"))?;
         let gaps = options.gaps.as_ref().map(GapLedger::read).transpose()?;
         let times = || readings.iter().map(|reading| reading.fetched_at);
         let span = times().min().zip(times().max());
-        let table = Table::new(&readings)?;
+        let table = Table::with(&readings, &settings)?;
         let result = statistics(&table, options.engine.unwrap_or_default())?;
         if options.engine.is_none() && statistics(&table, Engine::Sql)? != result {
             return Err(Error::new(ErrorKind::Data, "the DataFrame and the SQL results differ"));
@@ -85,6 +100,9 @@ fn main() -> ExitCode {
             );
         }
         print(&result, &engines)?;
+        if let Some(division) = &settings.zones {
+            zones(&format!("Zones: {division}"), &result.zones)?;
+        }
         if let (Some(gaps), Some((start, end))) = (gaps, span) {
             common::print(format_args!("\n{}", common::gaps::observed(&gaps, start, end)))?;
             common::print(common::gaps::table(&common::gaps::touching(&gaps, start, end)))?;
@@ -130,10 +148,17 @@ fn print(result: &Statistics, engines: &str) -> Result<()> {
     });
     common::print(common::table(header, &[1], rows))?;
     common::print(format_args!("… {} stations in all (--json gives each)", result.stations.len()))?;
+    over_time(result)?;
+    week(result)?;
     zones("Communes", &result.communes)?;
     zones("Arrondissements of Paris, and other communes", &result.arrondissements)?;
 
     let empty = most_often_empty(result);
+    let times = result.how_often_empty;
+    common::print(format_args!(
+        "\nBy time {} stations are never empty, {} sometimes, {} often (10 % or more); of {} it is not known",
+        times.never, times.sometimes, times.often, times.unknown
+    ))?;
     common::print(format_args!("\nSometimes empty: {} of {} stations", empty.len(), result.stations.len()))?;
     let rows = empty.iter().take(10).map(|station| {
         let name = station.name.clone().unwrap_or_default();
@@ -141,6 +166,63 @@ fn print(result: &Statistics, engines: &str) -> Result<()> {
         [station.station_code.to_string(), name, percent(station.empty.share), times]
     });
     common::print(common::table(["station", "name", "empty", "readings"], &[1], rows))
+}
+
+/// What a table of stations begins with.
+fn names(station: &StationStatistics) -> [String; 2] {
+    [station.station_code.to_string(), station.name.clone().unwrap_or_default()]
+}
+
+fn over_time(result: &Statistics) -> Result<()> {
+    let hold = common::in_words(Duration::from_secs_f64(result.max_gap_seconds));
+    common::print(format_args!(
+        "\nOver time: a reading holds until the next, at most {hold}; {} of the stations' time was observed",
+        percent(result.observed.share)
+    ))?;
+    let header = ["station", "name", "free docks", "mechanical", "electric", "full", "empty", "closed", "observed"];
+    let rows = result.stations.iter().take(10).map(|station| {
+        let [code, name] = names(station);
+        let own = &station.over_time;
+        let [docks, mechanical, ebike] =
+            [own.free_docks, own.mechanical, own.ebike].map(|quantity| figure(quantity.mean, 2));
+        let [full, empty, closed] = [own.full, own.empty, own.closed].map(|time| percent(time.share));
+        [code, name, docks, mechanical, ebike, full, empty, closed, percent(own.observed.share)]
+    });
+    common::print(common::table(header, &[1], rows))?;
+
+    common::print("\nSpells without a bike and without a dock, the longest of each, and bikes that came or went")?;
+    let header = ["station", "name", "empty", "longest", "full", "longest", "came or went", "an hour", "observed"];
+    let rows = result.stations.iter().take(10).map(|station| {
+        let [code, name] = names(station);
+        let own = &station.over_time;
+        let longest = |spells: &Spells| {
+            spells.longest_seconds.map_or_else(|| "–".into(), |length| common::seconds(length as i64).to_string())
+        };
+        [
+            code,
+            name,
+            own.empty_spells.number.to_string(),
+            longest(&own.empty_spells),
+            own.full_spells.number.to_string(),
+            longest(&own.full_spells),
+            own.turnover.bikes.to_string(),
+            figure(own.turnover.per_hour, 2),
+            percent(own.observed.share),
+        ]
+    });
+    common::print(common::table(header, &[1], rows))
+}
+
+/// Every third hour of the network's week.
+fn week(result: &Statistics) -> Result<()> {
+    common::print("\nBikes per dock of the network by hour of the week, in Paris; every third hour")?;
+    let rows = (0..24).step_by(3).map(|hour| {
+        let day = |day: usize| percent(result.profile.occupancy[24 * day + hour]);
+        [format!("{hour}:00"), day(0), day(1), day(2), day(3), day(4), day(5), day(6)]
+    });
+    common::print(common::table(["hour", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], &[], rows))?;
+    let hours: f64 = result.profile.known_seconds.iter().sum::<f64>() / 3600.0;
+    common::print(format_args!("… over {hours:.0} hours of stations; each station's own week is in --json"))
 }
 
 fn zones(title: &str, zones: &[ZoneStatistics]) -> Result<()> {
@@ -152,14 +234,28 @@ fn zones(title: &str, zones: &[ZoneStatistics]) -> Result<()> {
         [
             zone.zone.clone(),
             mean,
+            figure(zone.over_time.free_docks.mean, 2),
             min,
             max,
             percent(zone.occupancy),
+            percent(zone.over_time.occupancy.mean),
             zone.stations.to_string(),
             zone.readings.to_string(),
+            percent(zone.over_time.observed.share),
         ]
     });
-    let header = ["zone", "free docks, mean", "min", "max", "occupancy", "stations", "readings"];
+    let header = [
+        "zone",
+        "free docks, mean",
+        "over time",
+        "min",
+        "max",
+        "occupancy",
+        "over time",
+        "stations",
+        "readings",
+        "observed",
+    ];
     common::print(common::table(header, &[], rows))?;
     if zones.len() > 10 {
         common::print(format_args!("… {} zones in all", zones.len()))?;

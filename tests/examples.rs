@@ -74,7 +74,7 @@ fn help_names_every_option() {
             "part3_stats",
             &[
                 &["--data", "--engine", "--partitions", "--runs", "--gaps", "--json"],
-                &["--query", "--sql", "--format"],
+                &["--max-gap", "--zone", "--query", "--sql", "--format"],
             ],
         ),
         (
@@ -485,6 +485,59 @@ fn part3_says_what_is_wrong_with_a_query() {
     assert_failed(&missing, &["none.sql: No such file", "; name a file with SQL"]);
     let both = run(&folder, "part3_stats", &["--query", "SELECT 1 AS a", "--sql", "two.sql"]);
     assert_misused(&both, &["--query", "cannot be used with", "--sql"]);
+}
+
+/// The minutes that each reading of a station holds, at most the gap, by its place in time.
+fn holds(own: &[StationStatus], gap: i64) -> Vec<i64> {
+    let minutes = own.windows(2).map(|pair| (pair[1].last_reported - pair[0].last_reported).num_minutes().min(gap));
+    minutes.chain([0]).collect()
+}
+
+#[test]
+fn part3_weighs_by_time_with_the_gap_and_the_zones_that_are_asked_for() {
+    let (folder, mut readings) = (folder(), half_a_day());
+    // A hole of hours in the feed: the last reading before it holds no longer than the gap.
+    let begin = readings[0].fetched_at;
+    readings.retain(|reading| !(120..400).contains(&(reading.fetched_at - begin).num_minutes()));
+    readings.iter_mut().for_each(|reading| reading.last_reported = reading.fetched_at);
+    write_csv(&folder, "history.csv", &readings);
+    let stats = |options: &[&str]| object(&folder, "part3_stats", &[&["--data", "history.csv"], options].concat());
+    let mut stations = BTreeMap::<String, Vec<StationStatus>>::new();
+    for ((station, _), reading) in distinct(&readings) {
+        stations.entry(station).or_default().push(reading);
+    }
+    for (gap, written) in [(120, "2h"), (30, "30m")] {
+        let found = &stats(&["--max-gap", written, "--zone", "grid:500m"])["statistics"];
+        assert_eq!(found["max_gap_seconds"].as_f64(), Some(60.0 * f64::from(gap)));
+        for station in found["stations"].as_array().unwrap() {
+            let own = &stations[station["stationcode"].as_str().unwrap()];
+            let (mut docks, mut open, mut empty, mut all) = (0.0, 0.0, 0.0, 0.0);
+            for (reading, held) in own.iter().zip(holds(own, gap.into())) {
+                let held = held as f64;
+                all += held;
+                if reading.is_open() {
+                    docks += f64::from(reading.docks_available.unwrap()) * held;
+                    open += held;
+                }
+                empty += if reading.is_empty() == Some(true) { held } else { 0.0 };
+            }
+            let close = |place: &str, wanted: f64| {
+                let value = station["over_time"].pointer(place).and_then(Value::as_f64).unwrap();
+                assert!((value - wanted).abs() < 1e-9 * wanted.abs().max(1.0), "{place}: {value}, not {wanted}");
+            };
+            close("/free_docks/mean", docks / open);
+            close("/free_docks/known_seconds", 60.0 * open);
+            close("/empty/seconds", 60.0 * empty);
+            close("/observed/seconds", 60.0 * all);
+        }
+        let zones = found["zones"].as_array().unwrap();
+        let in_zones: u64 = zones.iter().map(|zone| zone["readings"].as_u64().unwrap()).sum();
+        assert_eq!((zones.is_empty(), in_zones), (false, distinct(&readings).len() as u64));
+    }
+    let text = printed(&folder, "part3_stats", &["--data", "history.csv", "--max-gap", "30m", "--zone", "grid:500m"]);
+    for part in ["\nOver time: a reading holds until the next, at most 30m; ", "\nZones: grid:500m\n", "\nBy time "] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }
 
 /// The origins of the test span by the rule: a usable reading of the same station after the origin, within the tolerance
@@ -924,7 +977,7 @@ fn a_broker_that_is_away_is_told_with_its_address() {
 fn wrong_usage_exits_with_2_before_anything_is_done() {
     let (folder, broker) = (folder(), nobody());
     let two = ["--horizon", "15m,60m"];
-    let cases: [(&str, &[&str], &[&str]); 25] = [
+    let cases: [(&str, &[&str], &[&str]); 27] = [
         ("part1_fetch", &["--nonsense"], &["unexpected argument '--nonsense'"]),
         ("part1_fetch", &["--api", "v3"], &["--api", "`v3`", "; write v2.1 or v1.0"]),
         ("part1_fetch", &["--endpoint", "nonsense"], &["--endpoint: ", "; write http://HOST:PORT"]),
@@ -951,6 +1004,8 @@ fn wrong_usage_exits_with_2_before_anything_is_done() {
         ("part2_stream", &["--zone", "near:48.8,2.3,0m"], &["--zone: `near:48.8,2.3,0m`", "; write latitude"]),
         ("part3_collect", &["--brokers", &broker, "--source", "simulate"], &["--source: with --brokers", "; publish"]),
         ("part3_collect", &["--brokers", &broker], &["--out: is missing", "; name the CSV"]),
+        ("part3_stats", &["--max-gap", "0s"], &["--max-gap: 0ns is no time", "; write for example 2h"]),
+        ("part3_stats", &["--zone", "street"], &["--zone: `street`", "; known: commune, arrondissement, grid:"]),
         ("part3_stats", &["--partitions", "0"], &["'0' for '--partitions", "1..=4096"]),
         ("part3_stats", &["--engine", "awk"], &["--engine", "`awk`", "dataframe"]),
         ("part4_train", &["--model", "nonsense"], &["--model", "`nonsense`", "; one of persistence, calibrated, "]),

@@ -24,10 +24,10 @@ pub enum Engine {
 /// The statistics of a table. The same whichever engine computes them.
 pub fn statistics(table: &Table, engine: Engine) -> Result<Statistics> {
     let part = match engine {
-        Engine::DataFrame => dataframe::part(table.frame()),
-        Engine::Sql => sql::part(table.frame()),
+        Engine::DataFrame => dataframe::part(table),
+        Engine::Sql => sql::part(table),
     };
-    Ok(part?.finish())
+    Ok(part?.finish(table.max_gap()))
 }
 
 impl FromStr for Engine {
@@ -59,123 +59,33 @@ pub(super) fn of_polars(error: PolarsError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::testing::{at, readings};
-    use crate::batch::{Share, SometimesEmpty, StationStatistics, Summary, ZoneStatistics};
+    use crate::batch::naive::naive;
+    use crate::batch::testing::{at, readings_with_gaps};
+    use crate::batch::{HowOften, Share, Spells, Summary, TableSettings, TimeMean, partition_statistics};
     use crate::station::{StationCode, StationStatus};
+    use crate::streaming::Zones;
     use proptest::prelude::*;
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::time::Duration;
 
     const ENGINES: [Engine; 2] = [Engine::DataFrame, Engine::Sql];
-
-    fn summary(values: impl Iterator<Item = Option<u32>>) -> Summary {
-        let values: Vec<u32> = values.flatten().collect();
-        let sum: u32 = values.iter().sum();
-        Summary {
-            count: values.len() as u64,
-            mean: (!values.is_empty()).then(|| f64::from(sum) / values.len() as f64),
-            min: values.iter().copied().min(),
-            max: values.iter().copied().max(),
-        }
-    }
-
-    fn share(answers: impl Iterator<Item = Option<bool>>) -> Share {
-        let answers: Vec<bool> = answers.flatten().collect();
-        let times = answers.iter().filter(|&&yes| yes).count();
-        let share = (!answers.is_empty()).then(|| times as f64 / answers.len() as f64);
-        Share { times: times as u64, known: answers.len() as u64, share }
-    }
-
-    fn station(code: &StationCode, readings: &[&StationStatus]) -> StationStatistics {
-        let open = || readings.iter().filter(|reading| reading.is_open());
-        StationStatistics {
-            station_code: code.clone(),
-            name: readings.iter().filter_map(|reading| reading.name.as_deref()).max().map(str::to_owned),
-            readings: readings.len() as u64,
-            open: open().count() as u64,
-            closed: readings.iter().filter(|reading| reading.is_closed()).count() as u64,
-            free_docks: summary(open().map(|reading| reading.docks_available)),
-            mechanical: summary(open().map(|reading| reading.mechanical)),
-            ebike: summary(open().map(|reading| reading.ebike)),
-            full: share(readings.iter().map(|reading| reading.is_full())),
-            empty: share(readings.iter().map(|reading| reading.is_empty())),
-        }
-    }
-
-    fn zone(name: &str, readings: &[&StationStatus]) -> ZoneStatistics {
-        let open = || readings.iter().filter(|reading| reading.is_open());
-        let pairs: Vec<(u32, u32)> =
-            open().filter_map(|reading| Some((reading.bikes_available?, reading.capacity?))).collect();
-        let (bikes, capacity) = pairs.iter().fold((0, 0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
-        ZoneStatistics {
-            zone: name.to_owned(),
-            stations: readings.iter().map(|reading| &reading.station_code).collect::<BTreeSet<_>>().len() as u64,
-            readings: readings.len() as u64,
-            open: open().count() as u64,
-            free_docks: summary(open().map(|reading| reading.docks_available)),
-            occupancy: (!pairs.is_empty()).then(|| f64::from(bikes) / f64::from(capacity)),
-            occupancy_count: pairs.len() as u64,
-        }
-    }
-
-    fn grouped<'a, K: Ord>(
-        readings: &'a [StationStatus],
-        key: impl Fn(&'a StationStatus) -> Option<K>,
-    ) -> BTreeMap<K, Vec<&'a StationStatus>> {
-        let mut groups: BTreeMap<K, Vec<&StationStatus>> = BTreeMap::new();
-        for reading in readings {
-            if let Some(key) = key(reading) {
-                groups.entry(key).or_default().push(reading);
-            }
-        }
-        groups
-    }
-
-    /// The same by loops over the readings, written from the definitions and the rules of the reading alone.
-    fn naive(readings: &[StationStatus]) -> Statistics {
-        let stations: Vec<_> = grouped(readings, |reading| Some(&reading.station_code))
-            .iter()
-            .map(|(code, readings)| station(code, readings))
-            .collect();
-        let sometimes_empty = stations.iter().filter(|station| station.empty.times > 0).map(|station| SometimesEmpty {
-            station_code: station.station_code.clone(),
-            name: station.name.clone(),
-            empty: station.empty,
-        });
-        let arrondissement = |reading: &StationStatus| {
-            let name = match (reading.commune.as_deref()?, reading.station_code.as_str()) {
-                ("Paris", "1001") => "Paris 1er",
-                ("Paris", "9020") => "Paris 9e",
-                ("Paris", "16107") => "Paris 16e",
-                ("Paris", "20117") => "Paris 20e",
-                ("Paris", _) => return None,
-                (commune, _) => commune,
-            };
-            Some(name.to_owned())
-        };
-        let zones = |groups: BTreeMap<String, Vec<&StationStatus>>| {
-            groups.iter().map(|(name, readings)| zone(name, readings)).collect()
-        };
-        Statistics {
-            readings: readings.len() as u64,
-            open: readings.iter().filter(|reading| reading.is_open()).count() as u64,
-            closed: readings.iter().filter(|reading| reading.is_closed()).count() as u64,
-            without_commune: readings.iter().filter(|reading| reading.commune.is_none()).count() as u64,
-            sometimes_empty: sometimes_empty.collect(),
-            stations,
-            communes: zones(grouped(readings, |reading| reading.commune.as_deref().map(str::to_owned))),
-            arrondissements: zones(grouped(readings, arrondissement)),
-        }
-    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
-        fn both_engines_and_a_loop_agree_to_the_last_digit(readings in readings()) {
-            let table = Table::new(&readings).unwrap();
-            let wanted = naive(&readings);
+        fn both_engines_parts_and_a_loop_agree_to_the_last_digit(
+            readings in readings_with_gaps(),
+            gap in prop::sample::select(vec![5, 60, 120, 900]),
+            zones in prop::option::of(prop::sample::select(vec!["grid:1000km", "near:0,0,5000km"])),
+            partitions in 1..5usize,
+        ) {
+            let zones = zones.map(|zones| Zones::open(zones).unwrap());
+            let settings = TableSettings { max_gap: Duration::from_secs(60 * gap), zones };
+            let table = Table::with(&readings, &settings).unwrap();
+            let wanted = naive(&readings, &settings);
             for engine in ENGINES {
                 prop_assert_eq!(&statistics(&table, engine).unwrap(), &wanted, "{}", engine);
             }
+            prop_assert_eq!(&partition_statistics(&table, partitions).unwrap(), &wanted);
             let json = serde_json::to_string(&wanted).unwrap();
             prop_assert_eq!(serde_json::from_str::<Statistics>(&json).unwrap(), wanted);
         }
@@ -218,18 +128,58 @@ mod tests {
         for engine in ENGINES {
             let closed = statistics(&table, engine).unwrap();
             assert_eq!((closed.stations[0].free_docks, closed.communes[0].occupancy), (Summary::default(), None));
-            assert_eq!(statistics(&empty, engine).unwrap(), naive(&[]));
+            assert_eq!(statistics(&empty, engine).unwrap(), naive(&[], &TableSettings::default()));
+        }
+    }
+
+    /// At a minute, and fetched then.
+    fn then(minute: i64, reading: StationStatus) -> StationStatus {
+        StationStatus { last_reported: at(60 * minute), fetched_at: at(60 * minute), ..reading }
+    }
+
+    #[test]
+    fn over_time_a_reading_counts_for_as_long_as_it_holds() {
+        let closed = StationStatus { is_returning: Some(false), ..open("16107", 20, 0, 3) };
+        let table = Table::new(&[
+            then(0, open("16107", 20, 20, 0)),
+            then(90, open("16107", 20, 14, 6)),
+            then(100, open("16107", 20, 16, 4)),
+            then(500, closed), // 100 holds for two hours
+            then(510, open("16107", 20, 20, 0)),
+        ]);
+        for engine in ENGINES {
+            let statistics = statistics(table.as_ref().unwrap(), engine).unwrap();
+            let station = &statistics.stations[0];
+            let over_time = &station.over_time;
+            assert_eq!((over_time.observed.seconds, over_time.observed.span_seconds), (230.0 * 60.0, 510.0 * 60.0));
+            let mean = Some((20.0 * 90.0 + 14.0 * 10.0 + 16.0 * 120.0) / 220.0);
+            assert_eq!(over_time.free_docks, TimeMean { known_seconds: 220.0 * 60.0, mean });
+            assert_eq!(station.free_docks.mean, Some(70.0 / 4.0));
+            assert_eq!((over_time.closed.seconds, over_time.closed.share), (600.0, Some(10.0 / 230.0)));
+            assert_eq!((over_time.empty.seconds, over_time.empty.known_seconds), (5400.0, 230.0 * 60.0));
+            assert_eq!(over_time.empty_spells, Spells { number: 2, longest_seconds: Some(5400.0) });
+            assert_eq!(over_time.full_spells, Spells::default());
+            // 6 came, 2 went; the last change was not seen.
+            assert_eq!((over_time.turnover.bikes, over_time.turnover.per_hour), (8, Some(8.0 * 60.0 / 230.0)));
+            assert_eq!((over_time.how_often_empty, statistics.how_often_empty.often), (Some(HowOften::Often), 1));
+            let known: f64 = station.profile.known_seconds.iter().sum();
+            assert_eq!((known, station.profile.known_seconds.len()), (220.0 * 60.0, 168));
+            assert_eq!(station.profile, statistics.profile);
         }
     }
 
     #[test]
     fn sums_do_not_overflow_on_absurd_counts() {
-        let readings = vec![open("16107", u32::MAX, u32::MAX, u32::MAX); 3];
+        let absurd = || open("16107", u32::MAX, u32::MAX, u32::MAX);
+        let readings: Vec<_> = (0..400).map(|minute| then(100 * minute, absurd())).collect();
         let table = Table::new(&readings).unwrap();
         for engine in ENGINES {
             let statistics = statistics(&table, engine).unwrap();
             assert_eq!(statistics.communes[0].free_docks.mean, Some(f64::from(u32::MAX)));
             assert_eq!(statistics.communes[0].occupancy, Some(1.0));
+            let over_time = statistics.communes[0].over_time;
+            let off = over_time.free_docks.mean.unwrap() / f64::from(u32::MAX) - 1.0;
+            assert!(off.abs() < 1e-12 && over_time.occupancy.mean == Some(1.0), "{over_time:?}");
         }
     }
 

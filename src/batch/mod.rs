@@ -1,7 +1,7 @@
 //! Part 3: from Kafka to one CSV, and the statistics of what was collected, by DataFrame and by SQL.
 //!
 //! [`collect()`] brings a topic to files, each reading once, whatever breaks in between; [`CsvCollector`] is the file alone. A
-//! [`Table`] is any slice of readings as columns. [`statistics`] summarises it by polars' DataFrame API or by SQL ([`Engine`]): one
+//! [`Table`] is any slice of readings as columns, with for how long each holds. [`statistics`] summarises it by polars' DataFrame API or by SQL ([`Engine`]): one
 //! set of definitions ([`Statistics`]), two ways to compute it, one answer. [`partition_statistics`] computes the same
 //! from parts of the table, and [`compare_partitions`] times one way of partitioning against another. [`query()`] asks SQL of
 //! one's own of the table, and of its stations.
@@ -27,18 +27,26 @@
 //! # }
 //! ```
 
+mod cells;
 mod collect;
 mod data_files;
 mod dataframe;
 mod engine;
+mod hours;
 mod measure;
+#[cfg(test)]
+mod naive;
+mod over_time;
+mod part;
 mod partitions;
+mod profile;
 mod query;
 mod sql;
 mod statistics;
 mod table;
 #[cfg(test)]
 mod testing;
+mod timeline;
 
 pub use collect::{
     Appended, COLUMNS, CollectSettings, Collected, CsvCollector, Format, Found, Notice, Target, collect,
@@ -46,7 +54,11 @@ pub use collect::{
 pub use data_files::data_files;
 pub use engine::{Engine, statistics};
 pub use measure::CollectMetrics;
+pub use over_time::{
+    BikeTurnover, HowOften, HowOftenEmpty, OFTEN, Observed, Spells, StationOverTime, TimeMean, TimeShare, ZoneOverTime,
+};
 pub use partitions::{MAX_PARTITIONS, PartitionReport, PartitionTimes, compare_partitions, partition_statistics};
+pub use profile::{WEEK_HOURS, WeekProfile};
 pub use query::{Answer, AnswerColumn, ColumnType, Value, query};
 pub use statistics::{Share, SometimesEmpty, StationStatistics, Statistics, Summary, ZoneStatistics};
-pub use table::Table;
+pub use table::{MAX_GAP, Table, TableSettings};

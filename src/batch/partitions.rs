@@ -8,15 +8,13 @@ use std::num::NonZeroUsize;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
-
 use super::dataframe;
-use super::engine::of_polars;
-use super::statistics::{Part, Statistics};
+use super::part::Part;
+use super::statistics::Statistics;
 use super::table::Table;
+use crate::error::{Error, Result};
 
 /// The largest number of partitions that can be asked for.
 pub const MAX_PARTITIONS: usize = 4096;
@@ -29,7 +27,7 @@ const ENOUGH_RUNS: usize = 3;
 /// Each partition has a thread of its own, up to one a processor.
 pub fn partition_statistics(table: &Table, partitions: usize) -> Result<Statistics> {
     check(partitions)?;
-    compute(&split(table.frame(), partitions)?)
+    compute(&split(table, partitions)?, table.max_gap())
 }
 
 /// One way of partitioning a table timed against another.
@@ -159,18 +157,12 @@ fn check(partitions: usize) -> Result<()> {
         .way_out(format_args!("ask for 1 to {MAX_PARTITIONS}")))
 }
 
-/// The rows of each partition, in their order in the table.
-fn split(rows: &DataFrame, partitions: usize) -> Result<Vec<DataFrame>> {
+/// The table of each partition, its rows in their order.
+fn split(table: &Table, partitions: usize) -> Result<Vec<Table>> {
     if partitions == 1 {
-        return Ok(vec![rows.clone()]);
+        return Ok(vec![table.clone()]);
     }
-    let mut chosen: Vec<Vec<IdxSize>> = vec![Vec::new(); partitions];
-    let codes = rows.column("stationcode").and_then(Column::str).map_err(of_polars)?;
-    for (row, code) in (0..).zip(codes.iter()) {
-        chosen[partition_of(code.unwrap_or_default(), partitions)].push(row);
-    }
-    let take = |rows_of: Vec<IdxSize>| rows.take(&IdxCa::from_vec("row".into(), rows_of)).map_err(of_polars);
-    chosen.into_iter().map(take).collect()
+    table.split(partitions, |code| partition_of(code, partitions))
 }
 
 /// The partition of a station, from 0: by the 64-bit FNV-1a hash of its code, the same on every machine and in every run.
@@ -182,10 +174,10 @@ fn partition_of(station_code: &str, partitions: usize) -> usize {
     ((hash ^ (hash >> 32)) % partitions as u64) as usize
 }
 
-fn compute(partitions: &[DataFrame]) -> Result<Statistics> {
+fn compute(partitions: &[Table], max_gap: Duration) -> Result<Statistics> {
     let workers = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(partitions.len());
-    let work = |share: &[DataFrame]| {
-        share.iter().try_fold(Part::default(), |sum, rows| Ok::<_, Error>(sum.and(dataframe::part(rows)?)))
+    let work = |share: &[Table]| {
+        share.iter().try_fold(Part::default(), |sum, table| Ok::<_, Error>(sum.and(dataframe::part(table)?)))
     };
     let parts: Vec<Result<Part>> = thread::scope(|scope| {
         let threads: Vec<_> = partitions
@@ -198,7 +190,7 @@ fn compute(partitions: &[DataFrame]) -> Result<Statistics> {
         threads.into_iter().map(join).collect()
     });
     let whole = parts.into_iter().try_fold(Part::default(), |sum, part| Ok::<_, Error>(sum.and(part?)))?;
-    Ok(whole.finish())
+    Ok(whole.finish(max_gap))
 }
 
 struct Run {
@@ -209,10 +201,10 @@ struct Run {
 
 fn run(table: &Table, partitions: usize) -> Result<Run> {
     let start = Instant::now();
-    let parts = split(table.frame(), partitions)?;
+    let parts = split(table, partitions)?;
     let split = start.elapsed();
-    compute(&parts)?;
-    Ok(Run { rows: parts.iter().map(DataFrame::height).collect(), split, whole: start.elapsed() })
+    compute(&parts, table.max_gap())?;
+    Ok(Run { rows: parts.iter().map(Table::len).collect(), split, whole: start.elapsed() })
 }
 
 /// The first run is left out.
@@ -249,7 +241,7 @@ fn polars_threads() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::testing::readings;
+    use crate::batch::testing::readings_with_gaps;
     use crate::batch::{Engine, statistics};
     use crate::error::ErrorKind;
     use proptest::prelude::*;
@@ -257,20 +249,20 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
-        fn parts_give_what_the_whole_gives(readings in readings(), partitions in 1..9usize) {
+        fn parts_give_what_the_whole_gives(readings in readings_with_gaps(), partitions in 1..9usize) {
             let table = Table::new(&readings).unwrap();
             let whole = statistics(&table, Engine::DataFrame).unwrap();
             prop_assert_eq!(partition_statistics(&table, partitions).unwrap(), whole);
         }
 
         #[test]
-        fn a_partition_holds_whole_stations_and_no_row_is_lost(readings in readings(), partitions in 1..9usize) {
+        fn a_partition_holds_whole_stations_and_no_row_is_lost(readings in readings_with_gaps(), partitions in 1..9usize) {
             let table = Table::new(&readings).unwrap();
-            let parts = split(table.frame(), partitions).unwrap();
+            let parts = split(&table, partitions).unwrap();
             prop_assert_eq!(parts.len(), partitions);
-            prop_assert_eq!(parts.iter().map(DataFrame::height).sum::<usize>(), readings.len());
+            prop_assert_eq!(parts.iter().map(Table::len).sum::<usize>(), readings.len());
             for (index, part) in parts.iter().enumerate() {
-                for code in part.column("stationcode").unwrap().str().unwrap().iter() {
+                for code in part.frame().column("stationcode").unwrap().str().unwrap().iter() {
                     prop_assert!(partitions == 1 || partition_of(code.unwrap(), partitions) == index);
                 }
             }

@@ -9,9 +9,16 @@ pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_650_000_000 + seconds, 0).unwrap()
 }
 
-/// Up to 120 readings, some of them repeats, of stations that open, close, move and lose their names.
+/// Up to 120 readings in no order, some of them repeats, of stations that open, close, move and lose their names; of less
+/// than an hour.
 pub(crate) fn readings() -> impl Strategy<Value = Vec<StationStatus>> {
     prop::collection::vec(reading(0..40i64, 0..9i64), 0..120)
+}
+
+/// The same of two days, with gaps of minutes and of hours.
+pub(crate) fn readings_with_gaps() -> impl Strategy<Value = Vec<StationStatus>> {
+    let minute = (0..40i64, prop::sample::select(vec![1, 7, 61])).prop_map(|(step, minutes)| step * minutes);
+    prop::collection::vec(reading(minute, 0..9i64), 0..120)
 }
 
 /// The same over two days, some of them fetched by a clock that is two days behind.

@@ -34,7 +34,7 @@ pub struct Station {
 
 impl Station {
     /// The station as this reading describes it.
-    pub(super) fn of(reading: &StationStatus) -> Self {
+    pub(crate) fn of(reading: &StationStatus) -> Self {
         let mut station = Self {
             code: reading.station_code.clone(),
             name: None,
