@@ -57,7 +57,7 @@ def prepared(rows):
     suffix = pl.when(number == 1).then(pl.lit("Paris 1er")).otherwise(pl.format("Paris {}e", number))
     commune = pl.col("nom_arrondissement_communes")
     return rows.with_columns(
-        at=pl.col("duedate").dt.epoch("ms"), commune=commune,
+        due=pl.col("duedate").dt.epoch("ms"), commune=commune,
         arrondissement=pl.when(commune != "Paris").then(commune).when((commune == "Paris") & number.is_between(1, 20)).then(suffix),
         cell=pl.struct("lat", "lon").map_elements(cell, return_dtype=pl.String))
 
@@ -66,10 +66,10 @@ def by_polars(rows, gap):
     c = pl.col
     usable = c("is_installed") & c("is_returning") & (c("capacity") > 0)
     empty = c("is_installed") & c("is_renting") & (c("numbikesavailable") == 0)
-    rows = rows.sort("stationcode", "at").with_columns(
+    rows = rows.sort("stationcode", "due").with_columns(
         open=usable, closed=~usable, full=usable & (c("numdocksavailable") == 0), empty=empty,
-        held=(c("at").shift(-1) - c("at")).over("stationcode").clip(upper_bound=gap).fill_null(0),
-        near=((c("at") - c("at").shift(1)) <= gap).over("stationcode").fill_null(False))
+        held=(c("due").shift(-1) - c("due")).over("stationcode").clip(upper_bound=gap).fill_null(0),
+        near=((c("due") - c("due").shift(1)) <= gap).over("stationcode").fill_null(False))
     of_open = lambda column: pl.when("open").then(c(column))
     rows = rows.with_columns(docks=of_open("numdocksavailable"), mechanical=of_open("mechanical"), ebike=of_open("ebike"),
                              bikes=of_open("numbikesavailable"), docks_in_all=of_open("capacity"))
@@ -82,13 +82,13 @@ def by_polars(rows, gap):
     states = [e for s in STATES for e in (c("held").filter(s).sum().alias(f"{s}_held"), known(s).alias(f"{s}_known"),
                                           (c("held").filter(s).sum() / known(s)).alias(f"{s}_share"))]
     stations = rows.group_by("stationcode").agg(
-        pl.len().alias("readings"), c("open").sum(), c("held").sum().alias("observed"), (c("at").max() - c("at").min()).alias("span"),
+        pl.len().alias("readings"), c("open").sum(), c("held").sum().alias("observed"), (c("due").max() - c("due").min()).alias("span"),
         *summaries, *states)
     moves = rows.filter(says_bikes).with_columns(
-        moved=pl.when((c("at") - c("at").shift(1)).over("stationcode") <= gap).then((c("bikes") - c("bikes").shift(1)).abs().over("stationcode")))
+        moved=pl.when((c("due") - c("due").shift(1)).over("stationcode") <= gap).then((c("bikes") - c("bikes").shift(1)).abs().over("stationcode")))
     stations = stations.join(moves.group_by("stationcode").agg(c("moved").sum()), on="stationcode", how="left").with_columns(
         c("moved").fill_null(0)).with_columns(
-        moved_per_hour=c("moved") * HOUR / c("observed"),
+        moved_per_hour=c("moved").cast(pl.Float64) * HOUR / c("observed"),
         how_often=pl.when(c("empty_share") == 0).then(pl.lit("never")).when(c("empty_share") < 0.1).then(pl.lit("sometimes"))
         .when(c("empty_share") >= 0.1).then(pl.lit("often")))
     for state in ("full", "empty"):
@@ -98,8 +98,8 @@ def by_polars(rows, gap):
         spells = spells.group_by("stationcode").agg(pl.len().alias(f"{state}_spells"), c("held").max().alias(f"{state}_longest"))
         stations = stations.join(spells, on="stationcode", how="left").with_columns(c(f"{state}_spells").fill_null(0))
     pieces = rows.filter(says_bikes & (c("held") > 0)).with_columns(
-        hour=pl.int_ranges(c("at") // HOUR, (c("at") + c("held") - 1) // HOUR + 1)).explode("hour").with_columns(
-        held=pl.min_horizontal(c("at") + c("held"), (c("hour") + 1) * HOUR) - pl.max_horizontal(c("at"), c("hour") * HOUR),
+        hour=pl.int_ranges(c("due") // HOUR, (c("due") + c("held") - 1) // HOUR + 1)).explode("hour").with_columns(
+        held=pl.min_horizontal(c("due") + c("held"), (c("hour") + 1) * HOUR) - pl.max_horizontal(c("due"), c("hour") * HOUR),
         local=pl.from_epoch(c("hour") * 3600).dt.replace_time_zone("UTC").dt.convert_time_zone("Europe/Paris"))
     pieces = pieces.with_columns(week_hour=24 * (c("local").dt.weekday().cast(pl.Int64) - 1) + c("local").dt.hour())
     week = [c("held").sum().alias("known"), mean(c("bikes"), c("docks_in_all")).alias("occupancy")]
@@ -128,7 +128,7 @@ def sql(gap):
         SELECT stationcode, count(*) AS {s}_spells, max(held) AS {s}_longest FROM (
             SELECT stationcode, sum(held) AS held FROM (
                 SELECT *, sum(CASE WHEN "{s}" AND NOT coalesce({s}_before AND near, false) THEN 1 ELSE 0 END)
-                    OVER (PARTITION BY stationcode ORDER BY at) AS spell FROM axis)
+                    OVER (PARTITION BY stationcode ORDER BY due) AS spell FROM axis)
             WHERE "{s}" GROUP BY stationcode, spell) GROUP BY stationcode) AS {s}_spells"""
     week = "sum(held) AS known, sum(bikes * held) / nullif(sum(docks_in_all * held), 0) AS occupancy FROM pieces"
     zones = " UNION ALL ".join(f"""
@@ -146,21 +146,21 @@ def sql(gap):
         CASE WHEN open THEN numdocksavailable END AS docks, CASE WHEN open THEN rows.mechanical END AS mechanical,
         CASE WHEN open THEN rows.ebike END AS ebike, CASE WHEN open THEN numbikesavailable END AS bikes,
         CASE WHEN open THEN capacity END AS docks_in_all FROM rows;
-    CREATE OR REPLACE TABLE axis AS SELECT *, coalesce(least(lead(at) OVER w - at, CASE WHEN lead(at) OVER w > at THEN {gap} END), 0) AS held,
-        at - lag(at) OVER w <= {gap} AS near, lag("full") OVER w AS full_before, lag("empty") OVER w AS empty_before
-        FROM states WINDOW w AS (PARTITION BY stationcode ORDER BY at);
+    CREATE OR REPLACE TABLE axis AS SELECT *, CASE WHEN lead(due) OVER w IS NULL THEN 0 ELSE least(lead(due) OVER w - due, {gap}) END AS held,
+        due - lag(due) OVER w <= {gap} AS near, lag("full") OVER w AS full_before, lag("empty") OVER w AS empty_before
+        FROM states WINDOW w AS (PARTITION BY stationcode ORDER BY due);
     CREATE OR REPLACE TABLE moves AS SELECT stationcode, sum(moved) AS moved FROM (
-        SELECT stationcode, CASE WHEN at - lag(at) OVER w <= {gap} THEN abs(bikes - lag(bikes) OVER w) END AS moved
-        FROM axis WHERE bikes IS NOT NULL WINDOW w AS (PARTITION BY stationcode ORDER BY at)) GROUP BY stationcode;
+        SELECT stationcode, CASE WHEN due - lag(due) OVER w <= {gap} THEN abs(bikes - lag(bikes) OVER w) END AS moved
+        FROM axis WHERE bikes IS NOT NULL WINDOW w AS (PARTITION BY stationcode ORDER BY due)) GROUP BY stationcode;
     CREATE OR REPLACE TABLE stations AS SELECT * REPLACE (coalesce(moved, 0) AS moved, coalesce(full_spells, 0) AS full_spells,
             coalesce(empty_spells, 0) AS empty_spells), coalesce(moved, 0) * {HOUR} / nullif(observed, 0) AS moved_per_hour,
             CASE WHEN empty_share = 0 THEN 'never' WHEN empty_share < 0.1 THEN 'sometimes' WHEN empty_share >= 0.1 THEN 'often' END AS how_often
-        FROM (SELECT stationcode, count(*) AS readings, count(*) FILTER (open) AS open, sum(held) AS observed, max(at) - min(at) AS span,
+        FROM (SELECT stationcode, count(*) AS readings, count(*) FILTER (open) AS open, sum(held) AS observed, max(due) - min(due) AS span,
             {summaries} {states} FROM axis GROUP BY stationcode)
         LEFT JOIN moves USING (stationcode) LEFT JOIN {spells("full")} USING (stationcode) LEFT JOIN {spells("empty")} USING (stationcode);
-    CREATE OR REPLACE TABLE pieces AS SELECT * EXCLUDE (held), least(at + whole, (hour + 1) * {HOUR}) - greatest(at, hour * {HOUR}) AS held,
+    CREATE OR REPLACE TABLE pieces AS SELECT * EXCLUDE (held), least(due + whole, (hour + 1) * {HOUR}) - greatest(due, hour * {HOUR}) AS held,
             timezone('Europe/Paris', to_timestamp(hour * 3600)) AS local, 24 * (isodow(local) - 1) + hour(local) AS week_hour
-        FROM (SELECT *, held AS whole, unnest(range(at // {HOUR}, (at + held - 1) // {HOUR} + 1)) AS hour
+        FROM (SELECT *, held AS whole, unnest(range(due // {HOUR}, (due + held - 1) // {HOUR} + 1)) AS hour
             FROM axis WHERE bikes IS NOT NULL AND held > 0);
     CREATE OR REPLACE TABLE hours AS SELECT stationcode, week_hour, {week} GROUP BY stationcode, week_hour
         UNION ALL SELECT '', week_hour, {week} GROUP BY week_hour;
