@@ -80,7 +80,7 @@ def by_polars(rows, gap):
         c(q).count().alias(f"{q}_count"), c(q).mean().alias(f"{q}_mean"), c(q).min().alias(f"{q}_min"), c(q).max().alias(f"{q}_max"),
         known(q).alias(f"{q}_known"), mean(c(q), c(q).is_not_null()).alias(f"{q}_over_time"))]
     states = [e for s in STATES for e in (c("held").filter(s).sum().alias(f"{s}_held"), known(s).alias(f"{s}_known"),
-                                          (c("held").filter(s).sum() / known(s)).alias(f"{s}_share"))]
+                                          (c("held").filter(s).sum() / known(s)).fill_nan(None).alias(f"{s}_share"))]
     stations = rows.group_by("stationcode").agg(
         pl.len().alias("readings"), c("open").sum(), c("held").sum().alias("observed"), (c("due").max() - c("due").min()).alias("span"),
         *summaries, *states)
