@@ -25,16 +25,16 @@ use std::time::Duration;
 
 use clap::Parser;
 use common::query::QueryOptions;
-use common::{DataOptions, figure};
+use common::{DataOptions, Progress, figure};
 use serde_json::json;
 use velib::batch::{
-    Engine, SometimesEmpty, Spells, StationStatistics, Statistics, Summary, Table, TableSettings, ZoneStatistics,
-    compare_partitions, statistics,
+    BEHAVIOURS, Behaviour, Engine, Gathered, History, HistoryPart, SometimesEmpty, Spells, StationStatistics,
+    Statistics, Summary, Table, TableSettings, ZoneStatistics, compare_partitions,
 };
 use velib::kafka::GapLedger;
 use velib::report::{Figure, Zone, ZoneOccupancy};
 use velib::streaming::Zones;
-use velib::{Error, ErrorKind, Result, StationCode, StationStatus};
+use velib::{Error, ErrorKind, Result, StationCode};
 
 /// Statistics of what was collected, by DataFrame and by SQL
 #[derive(Parser)]
@@ -52,6 +52,9 @@ struct Options {
     /// Summarise these zones too: grid:500m, near:LAT,LON,800m or geojson:FILE
     #[arg(long, value_name = "ZONES")]
     zone: Option<String>,
+    /// Group the stations by their week into so many zones by behaviour; 0 for none
+    #[arg(long, value_name = "N", default_value_t = BEHAVIOURS as u8)]
+    behaviours: u8,
     /// Time so many partitions against one
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=4096))]
     partitions: u16,
@@ -78,38 +81,36 @@ fn main() -> ExitCode {
             TableSettings { max_gap: options.max_gap, zones: options.zone.as_deref().map(Zones::open).transpose()? };
         // So that a wrong one is refused before anything is read.
         Table::with(&[], &settings)?;
-        let (described, readings) = options.data.read()?;
+        let (described, history) = options.data.history()?;
         common::headline(options.json, format_args!("Data: {described}"))?;
         let gaps = options.gaps.as_ref().map(GapLedger::read).transpose()?;
-        let times = || readings.iter().map(|reading| reading.fetched_at);
-        let span = times().min().zip(times().max());
-        let table = Table::with(&readings, &settings)?;
-        let result = statistics(&table, options.engine.unwrap_or_default())?;
-        if options.engine.is_none() && statistics(&table, Engine::Sql)? != result {
-            return Err(Error::new(ErrorKind::Data, "the DataFrame and the SQL results differ"));
-        }
+        let gathering = gather(&history, &settings, &options)?;
+        let Gathering { result, behaviours, repeats, timed } = &gathering;
         if let Some(folder) = &options.out {
-            draw(folder, &result, &readings, &described)?;
+            draw(folder, result, &history, &described)?;
         }
-        drop(readings);
         let engines = options.engine.map_or_else(|| "dataframe = sql".to_owned(), |engine| engine.to_string());
-        let partitions = compare_partitions(&table, 1, options.partitions.into(), options.runs)?;
+        let partitions = compare_partitions(timed, 1, options.partitions.into(), options.runs)?;
         if options.json {
             return common::print_json(
-                &json!({"engine": engines, "statistics": result, "partitions": partitions, "gaps": gaps}),
+                &json!({"engine": engines, "statistics": result, "behaviours": behaviours, "repeats": repeats, "partitions": partitions, "gaps": gaps}),
             );
         }
-        print(&result, &engines)?;
+        print(result, *repeats, &engines)?;
+        self::behaviours(behaviours, options.behaviours)?;
         if let Some(division) = &settings.zones {
             zones(&format!("Zones: {division}"), &result.zones)?;
         }
-        if let (Some(gaps), Some((start, end))) = (gaps, span) {
+        if let (Some(gaps), Some((start, end))) = (gaps, history.fetched()) {
             common::print(format_args!("\n{}", common::gaps::observed(&gaps, start, end)))?;
             common::print(common::gaps::table(&common::gaps::touching(&gaps, start, end)))?;
         }
+        let these = match result.readings - partitions.readings as u64 {
+            0 => format!("the {} readings lie", partitions.readings),
+            _ => format!("{} of the {} readings, those of whole stations, lie", partitions.readings, result.readings),
+        };
         common::print(format_args!(
-            "\nPartitions: the {} readings lie in {} as read; cut into {} by station they hold {:?} readings.\n{}",
-            partitions.readings,
+            "\nPartitions: {these} in {} as read; cut into {} by station they hold {:?} readings.\n{}",
             if partitions.chunks == 1 { "one chunk".into() } else { format!("{} chunks", partitions.chunks) },
             partitions.many.partitions,
             partitions.many.rows,
@@ -118,13 +119,51 @@ fn main() -> ExitCode {
     })
 }
 
+/// What comes of the parts of a history.
+struct Gathering {
+    result: Statistics,
+    behaviours: Vec<Behaviour>,
+    repeats: usize,
+    /// The first part, to time partitions on.
+    timed: Table,
+}
+
+/// The statistics by one engine, or by both if none is named, which must agree.
+fn gather(history: &History, settings: &TableSettings, options: &Options) -> Result<Gathering> {
+    let engines = options.engine.map_or(vec![Engine::DataFrame, Engine::Sql], |engine| vec![engine]);
+    let mut gathered: Vec<_> = engines.into_iter().map(|engine| Gathered::new(engine, settings.max_gap)).collect();
+    let (mut timed, mut repeats, mut done, mut progress) = (None, 0, 0, Progress::new());
+    for part in history.parts() {
+        let HistoryPart { readings, repeats: left_out } = part?;
+        let table = Table::with(&readings, settings)?;
+        gathered.iter_mut().try_for_each(|gathered| gathered.add(&table))?;
+        repeats += left_out;
+        done += readings.len() + left_out;
+        progress.show(|| format!("{done} of {} readings summarised", history.len()));
+        timed.get_or_insert(table);
+    }
+    drop(progress);
+    let mut results = gathered
+        .into_iter()
+        .map(|gathered| Ok((gathered.behaviours(options.behaviours.into())?, gathered.finish())))
+        .collect::<Result<Vec<_>>>()?
+        .into_iter();
+    let result = results.next().ok_or_else(|| Error::usage("--engine", "there is none"))?;
+    if results.any(|other| other != result) {
+        return Err(Error::new(ErrorKind::Data, "the DataFrame and the SQL results differ"));
+    }
+    let timed = timed.map_or_else(|| Table::with(&[], settings), Ok)?;
+    let (behaviours, result) = result;
+    Ok(Gathering { result, behaviours, repeats, timed })
+}
+
 fn of(summary: &Summary) -> [String; 3] {
     [figure(summary.mean, 2), common::count(summary.min), common::count(summary.max)]
 }
 
-fn print(result: &Statistics, engines: &str) -> Result<()> {
+fn print(result: &Statistics, repeats: usize, engines: &str) -> Result<()> {
     common::print(format_args!(
-        "{} readings of {} stations, {} while open, {} while closed ({engines})\n\nFree docks per station, while open",
+        "{} readings of {} stations, {} while open, {} while closed, {repeats} repeats left out ({engines})\n\nFree docks per station, while open",
         result.readings,
         result.stations.len(),
         result.open,
@@ -263,6 +302,51 @@ fn zones(title: &str, zones: &[ZoneStatistics]) -> Result<()> {
     Ok(())
 }
 
+/// The zones by behaviour, each with how full it is at some hours of the week.
+fn behaviours(behaviours: &[Behaviour], asked: u8) -> Result<()> {
+    if behaviours.is_empty() {
+        return match asked {
+            0 => Ok(()),
+            _ => common::print(format_args!(
+                "\nZones by behaviour: none, for fewer than {asked} stations are known for half the hours of a week"
+            )),
+        };
+    }
+    common::print("\nZones by behaviour: stations whose week is alike; bikes per dock at some hours of it")?;
+    let rows = behaviours.iter().map(|behaviour| {
+        let zone = &behaviour.statistics;
+        let at = |day: usize, hour: usize| percent(behaviour.profile.occupancy[24 * day + hour]);
+        let first = behaviour.stations.iter().take(3).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        [
+            zone.zone.clone(),
+            zone.stations.to_string(),
+            figure(zone.over_time.free_docks.mean, 2),
+            percent(zone.over_time.occupancy.mean),
+            at(1, 3),
+            at(1, 9),
+            at(1, 14),
+            at(1, 19),
+            at(5, 14),
+            percent(zone.over_time.observed.share),
+            first,
+        ]
+    });
+    let header = [
+        "zone",
+        "stations",
+        "free docks",
+        "occupancy",
+        "Tue 3:00",
+        "9:00",
+        "14:00",
+        "19:00",
+        "Sat 14:00",
+        "observed",
+        "the first of them",
+    ];
+    common::print(common::table(header, &[10], rows))
+}
+
 fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "–".into(), |share| format!("{:.1} %", 100.0 * share))
 }
@@ -273,7 +357,7 @@ fn most_often_empty(result: &Statistics) -> Vec<&SometimesEmpty> {
     empty
 }
 
-fn draw(folder: &Path, result: &Statistics, readings: &[StationStatus], described: &str) -> Result<()> {
+fn draw(folder: &Path, result: &Statistics, history: &History, described: &str) -> Result<()> {
     let zone =
         |zone: &ZoneStatistics| Zone { zone: zone.zone.clone(), occupancy: zone.occupancy, stations: zone.stations };
     let bars = ZoneOccupancy {
@@ -286,6 +370,7 @@ fn draw(folder: &Path, result: &Statistics, readings: &[StationStatus], describe
     let was_open =
         |code: &StationCode| result.stations.iter().any(|station| station.station_code == *code && station.open > 0);
     let empty = most_often_empty(result).into_iter().find(|station| was_open(&station.station_code));
-    let week = empty.and_then(|station| common::station_week(readings, &station.station_code, described));
+    let Some(SometimesEmpty { station_code, .. }) = empty else { return Ok(()) };
+    let week = common::station_week(&history.readings_of(station_code)?, station_code, described);
     week.map_or(Ok(()), |week| common::draw(folder, "most-often-empty", &week))
 }

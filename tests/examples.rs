@@ -74,7 +74,7 @@ fn help_names_every_option() {
             "part3_stats",
             &[
                 &["--data", "--engine", "--partitions", "--runs", "--gaps", "--json"],
-                &["--max-gap", "--zone", "--query", "--sql", "--format"],
+                &["--max-gap", "--zone", "--behaviours", "--query", "--sql", "--format"],
             ],
         ),
         (

@@ -27,7 +27,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
-use velib::batch::data_files;
+use velib::batch::{History, data_files};
 use velib::ingest::{
     Api, Fallback, Gbfs, Metrics, Note, Opendatasoft, Recording, SetAside, SimulatedNetwork, SimulationConfig,
     Snapshot, Source, Stop, VELIB_GBFS,
@@ -316,15 +316,38 @@ impl DataOptions {
         let readings = recording.into_readings();
         Ok((format!("{files} ({} readings, {repeated} repeats left out)", readings.len()), readings))
     }
+
+    /// What the history is, in words, and its readings, which need not fit in memory.
+    pub fn history(&self) -> Result<(String, History)> {
+        if self.data.is_empty() {
+            let network = SimulatedNetwork::new(SimulationConfig::default())?;
+            return Ok((network.describe(), History::of(&network.readings())?));
+        }
+        let mut progress = Progress::new();
+        let history = History::read(&data_files(&self.data)?, &mut |readings| {
+            progress.show(|| format!("{readings} readings read"));
+        })?;
+        drop(progress);
+        let found = history.found();
+        report_notes(&found.notes);
+        report_some_set_aside(&found.set_aside, found.unreadable);
+        let files = self.data.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        Ok((format!("{files} ({} readings as read)", history.len()), history))
+    }
 }
 
 /// Tells on stderr how many records could not be read, and shows the first few.
 pub fn report_set_aside(set_aside: &[SetAside]) {
-    for record in set_aside.iter().take(3) {
+    report_some_set_aside(set_aside, set_aside.len() as u64);
+}
+
+/// The same of the first of so many.
+fn report_some_set_aside(first: &[SetAside], all: u64) {
+    for record in first.iter().take(3) {
         log::error(format_args!("set aside: {record}"));
     }
-    if set_aside.len() > 3 {
-        log::error(format_args!("set aside: {} records in all", set_aside.len()));
+    if all > 3 {
+        log::error(format_args!("set aside: {all} records in all"));
     }
 }
 

@@ -19,7 +19,8 @@ pub(super) fn part(table: &Table) -> Result<Part> {
         hours: collect(hours(table.hours().clone().lazy()))?,
         communes: collect(zones(observed.clone(), "commune"))?,
         arrondissements: collect(zones(observed.clone(), "arrondissement"))?,
-        zones: collect(zones(observed, "zone"))?,
+        zones: collect(zones(observed.clone(), "zone"))?,
+        by_station: collect(zones(observed, "stationcode"))?,
     })
 }
 

@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use polars::error::PolarsError;
 
 use crate::error::{Error, ErrorKind, Result};
 
+use super::behaviour::Behaviour;
+use super::part::Part;
 use super::statistics::Statistics;
 use super::table::Table;
 use super::{dataframe, sql};
@@ -23,11 +26,48 @@ pub enum Engine {
 
 /// The statistics of a table. The same whichever engine computes them.
 pub fn statistics(table: &Table, engine: Engine) -> Result<Statistics> {
-    let part = match engine {
+    Ok(part(table, engine)?.finish(table.max_gap()))
+}
+
+fn part(table: &Table, engine: Engine) -> Result<Part> {
+    match engine {
         Engine::DataFrame => dataframe::part(table),
         Engine::Sql => sql::part(table),
-    };
-    Ok(part?.finish(table.max_gap()))
+    }
+}
+
+/// The statistics of several tables, put together: those of one table with all their rows, if each station is in one of them alone
+/// and all have one [`max_gap`](super::TableSettings::max_gap).
+#[derive(Clone, Debug)]
+pub struct Gathered {
+    engine: Engine,
+    max_gap: Duration,
+    part: Part,
+}
+
+impl Gathered {
+    /// Of no table yet.
+    pub fn new(engine: Engine, max_gap: Duration) -> Self {
+        Self { engine, max_gap, part: Part::default() }
+    }
+
+    /// Computes those of a table more.
+    pub fn add(&mut self, table: &Table) -> Result<()> {
+        let part = part(table, self.engine)?;
+        self.part = std::mem::take(&mut self.part).and(part);
+        self.max_gap = table.max_gap();
+        Ok(())
+    }
+
+    /// The stations of all of them in so many groups by their week; none where fewer stations have one.
+    pub fn behaviours(&self, groups: usize) -> Result<Vec<Behaviour>> {
+        self.part.behaviours(groups)
+    }
+
+    /// The statistics of all of them.
+    pub fn finish(self) -> Statistics {
+        self.part.finish(self.max_gap)
+    }
 }
 
 impl FromStr for Engine {
@@ -59,13 +99,12 @@ pub(super) fn of_polars(error: PolarsError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::naive::naive;
+    use crate::batch::naive::{naive, zone};
     use crate::batch::testing::{at, readings_with_gaps};
     use crate::batch::{HowOften, Share, Spells, Summary, TableSettings, TimeMean, partition_statistics};
     use crate::station::{StationCode, StationStatus};
     use crate::streaming::Zones;
     use proptest::prelude::*;
-    use std::time::Duration;
 
     const ENGINES: [Engine; 2] = [Engine::DataFrame, Engine::Sql];
 
@@ -88,6 +127,39 @@ mod tests {
             prop_assert_eq!(&partition_statistics(&table, partitions).unwrap(), &wanted);
             let json = serde_json::to_string(&wanted).unwrap();
             prop_assert_eq!(serde_json::from_str::<Statistics>(&json).unwrap(), wanted);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(8))]
+        #[test]
+        fn zones_by_behaviour_are_summarised_as_any_zone_is(
+            bikes in prop::collection::vec(prop::collection::vec(0..=20u32, 24), 2..6),
+            groups in 1..4usize,
+        ) {
+            // A week of each station, hour by hour, with the same day seven times.
+            let hours = (0..7 * 24).flat_map(|hour| bikes.iter().enumerate().map(move |(station, day)| (hour, station, day[hour % 24])));
+            let readings: Vec<_> = hours
+                .map(|(hour, station, bikes)| then(60 * hour as i64, open(&format!("100{station}"), 20, 20 - bikes, bikes)))
+                .collect();
+            let mut found = Vec::new();
+            for engine in ENGINES {
+                let mut gathered = Gathered::new(engine, Duration::from_secs(1));
+                for station in 0..bikes.len() {
+                    let code = format!("100{station}");
+                    let own: Vec<_> = readings.iter().filter(|reading| reading.station_code.as_str() == code).cloned().collect();
+                    gathered.add(&Table::new(&own).unwrap()).unwrap();
+                }
+                found.push(gathered.behaviours(groups).unwrap());
+            }
+            prop_assert_eq!(&found[0], &found[1]);
+            prop_assert_eq!(found[0].is_empty(), groups > bikes.len());
+            for (number, behaviour) in (1..).zip(&found[0]) {
+                let own: Vec<_> = readings.iter().filter(|reading| behaviour.stations.contains(&reading.station_code)).collect();
+                let gap = TableSettings::default().max_gap.as_millis() as i64;
+                prop_assert_eq!(&behaviour.statistics, &zone(&number.to_string(), &own, &readings, gap));
+                prop_assert_eq!(&behaviour.profile, &naive(&own.into_iter().cloned().collect::<Vec<_>>(), &TableSettings::default()).profile);
+            }
         }
     }
 

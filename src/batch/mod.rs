@@ -1,10 +1,11 @@
 //! Part 3: from Kafka to one CSV, and the statistics of what was collected, by DataFrame and by SQL.
 //!
 //! [`collect()`] brings a topic to files, each reading once, whatever breaks in between; [`CsvCollector`] is the file alone. A
-//! [`Table`] is any slice of readings as columns, with for how long each holds. [`statistics`] summarises it by polars' DataFrame API or by SQL ([`Engine`]): one
-//! set of definitions ([`Statistics`]), two ways to compute it, one answer. [`partition_statistics`] computes the same
-//! from parts of the table, and [`compare_partitions`] times one way of partitioning against another. [`query()`] asks SQL of
-//! one's own of the table, and of its stations.
+//! [`Table`] is any slice of readings as columns, with for how long each holds; a [`History`] is readings that need not fit in
+//! memory, table by table. [`statistics`] summarises a table by polars' DataFrame API or by SQL ([`Engine`]): one set of
+//! definitions ([`Statistics`]), two ways to compute it, one answer; [`Gathered`] puts those of several tables together.
+//! [`partition_statistics`] computes the same from parts of the table, and [`compare_partitions`] times one way of partitioning
+//! against another. [`Behaviour`]s are zones of stations whose week is alike. [`query()`] asks SQL of one's own of the table, and of its stations.
 //!
 //! ```
 //! use velib::batch::{Engine, Table, statistics};
@@ -27,11 +28,13 @@
 //! # }
 //! ```
 
+mod behaviour;
 mod cells;
 mod collect;
 mod data_files;
 mod dataframe;
 mod engine;
+mod history;
 mod hours;
 mod measure;
 #[cfg(test)]
@@ -48,11 +51,13 @@ mod table;
 mod testing;
 mod timeline;
 
+pub use behaviour::{BEHAVIOURS, Behaviour, KNOWN_HOURS};
 pub use collect::{
     Appended, COLUMNS, CollectSettings, Collected, CsvCollector, Format, Found, Notice, Target, collect,
 };
 pub use data_files::data_files;
-pub use engine::{Engine, statistics};
+pub use engine::{Engine, Gathered, statistics};
+pub use history::{History, HistoryPart};
 pub use measure::CollectMetrics;
 pub use over_time::{
     BikeTurnover, HowOften, HowOftenEmpty, OFTEN, Observed, Spells, StationOverTime, TimeMean, TimeShare, ZoneOverTime,

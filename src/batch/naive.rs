@@ -101,7 +101,7 @@ fn station(code: &StationCode, readings: &[&StationStatus], gap: i64) -> Station
     }
 }
 
-fn zone(name: &str, readings: &[&StationStatus], all: &[StationStatus], gap: i64) -> ZoneStatistics {
+pub(super) fn zone(name: &str, readings: &[&StationStatus], all: &[StationStatus], gap: i64) -> ZoneStatistics {
     let open = || readings.iter().filter(|reading| reading.is_open());
     let pairs: Vec<(u32, u32)> =
         open().filter_map(|reading| Some((reading.bikes_available?, reading.capacity?))).collect();

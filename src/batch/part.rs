@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use polars::prelude::*;
 
+use super::behaviour::{Behaviour, alike};
 use super::cells::Cells;
 use super::over_time::{
     BikeTurnover, HowOften, HowOftenEmpty, Observed, Spells, StationOverTime, TimeMean, ZoneOverTime, seconds,
@@ -24,6 +25,8 @@ pub(super) struct Answers {
     pub(super) communes: DataFrame,
     pub(super) arrondissements: DataFrame,
     pub(super) zones: DataFrame,
+    /// Each station as a zone of its own.
+    pub(super) by_station: DataFrame,
 }
 
 /// What an engine computes from a part of the rows: the stations of a part are in no other part, its zones may be.
@@ -39,6 +42,8 @@ pub(super) struct Part {
     communes: Vec<ZonePart>,
     arrondissements: Vec<ZonePart>,
     zones: Vec<ZonePart>,
+    by_station: Vec<ZonePart>,
+    weeks: BTreeMap<String, WeekSums>,
 }
 
 /// Sums instead of means: they add up. Exact, being whole numbers.
@@ -79,6 +84,8 @@ impl Part {
             communes: read_zones(&answers.communes)?,
             arrondissements: read_zones(&answers.arrondissements)?,
             zones: read_zones(&answers.zones)?,
+            by_station: read_zones(&answers.by_station)?,
+            weeks,
         })
     }
 
@@ -93,7 +100,34 @@ impl Part {
         self.communes.extend(other.communes);
         self.arrondissements.extend(other.arrondissements);
         self.zones.extend(other.zones);
+        self.by_station.extend(other.by_station);
+        self.weeks.extend(other.weeks);
         self
+    }
+
+    /// The stations in so many groups by their weeks, when every part is in this one.
+    pub(super) fn behaviours(&self, groups: usize) -> Result<Vec<Behaviour>> {
+        let span = self.span();
+        let stations: BTreeMap<_, _> = self.by_station.iter().map(|station| (&station.zone, station)).collect();
+        let behaviour = |(number, codes): (usize, Vec<String>)| {
+            let mut week = WeekSums::default();
+            codes.iter().filter_map(|code| self.weeks.get(code)).for_each(|own| week.merge(own));
+            let mut parts = codes.iter().filter_map(|code| stations.get(code)).map(|&station| station.clone());
+            let sums = parts.by_ref().reduce(|mut sums, station| {
+                sums.add(&station);
+                sums
+            });
+            let Some(sums) = sums else { return Ok(None) };
+            let statistics = ZonePart { zone: number.to_string(), ..sums }.finish(span);
+            let stations = codes.iter().map(|code| StationCode::new(code)).collect::<Result<_>>()?;
+            Ok(Some(Behaviour { statistics, stations, profile: week.finish() }))
+        };
+        (1..).zip(alike(&self.weeks, groups)?).map(behaviour).filter_map(Result::transpose).collect()
+    }
+
+    /// Milliseconds from the first event time to the last.
+    fn span(&self) -> u64 {
+        self.times.map_or(0, |(first, last)| first.abs_diff(last))
     }
 
     /// The statistics, when every part is in this one.
@@ -102,7 +136,7 @@ impl Part {
         self.sometimes_empty.sort_unstable_by(|a, b| a.station_code.cmp(&b.station_code));
         let readings = self.stations.iter().map(|station| station.readings).sum();
         let in_communes: u64 = self.communes.iter().map(|zone| zone.readings).sum();
-        let span = self.times.map_or(0, |(first, last)| first.abs_diff(last));
+        let span = self.span();
         let mut how_often_empty = HowOftenEmpty::default();
         self.stations.iter().for_each(|station| how_often_empty.count(station.over_time.how_often_empty));
         Statistics {

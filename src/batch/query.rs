@@ -36,7 +36,7 @@ use check::ScopeColumn;
 /// There are WHERE, `IN (SELECT ...)`, JOIN and LEFT JOIN on equal columns, CROSS JOIN, GROUP BY, HAVING, DISTINCT, UNION, ORDER BY,
 /// LIMIT, CASE, CAST, EXTRACT and INTERVAL; COUNT, SUM, AVG, MIN, MAX, MEDIAN, STDDEV and VARIANCE, with FILTER (WHERE ...) or OVER
 /// (PARTITION BY ...); ROW_NUMBER, LAG and LEAD. Times are in UTC and compared with texts: `duedate >= '2022-05-12 09:00:00'`. `/`
-/// does not round, `ROUND` goes to the even of two neighbours, nulls come last in ascending order. An expression in
+/// does not round, `ROUND` goes to the even of two neighbours, nulls come last in ascending order, but first in that of OVER. An expression in
 /// SELECT needs a name by AS.
 ///
 /// An error of the kind [`Usage`](ErrorKind::Usage) says what is wrong with the query, what is not there and what is, or how to ask

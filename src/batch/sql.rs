@@ -96,6 +96,7 @@ pub(super) fn part(table: &Table) -> Result<Part> {
         communes: answer(&zones("commune"))?,
         arrondissements: answer(&zones("arrondissement"))?,
         zones: answer(&zones("zone"))?,
+        by_station: answer(&zones("stationcode"))?,
     })
 }
 

@@ -30,7 +30,7 @@ pub use gbfs::{Gbfs, VELIB_GBFS, decode_gbfs};
 pub use http::{Http, HttpSettings};
 pub use metrics::{Counter, Gauge, Metrics};
 pub use opendatasoft::{Api, DATASET, Opendatasoft, decode_document, decode_record, get_station, get_velib_data};
-pub use recording::{Recording, Replay};
+pub use recording::{FilesRead, Recording, Replay, read_each};
 pub use simulate::{Closure, Profile, Rates, SimulatedNetwork, SimulatedStation, SimulationConfig};
 pub use snapshot::{SetAside, SetAsideFile, Snapshot, Source};
 pub use stop::Stop;

@@ -6,10 +6,10 @@
 mod csv;
 mod json;
 mod parquet;
+mod rows;
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::vec;
 
@@ -17,10 +17,13 @@ use chrono::{DateTime, Utc};
 
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::drift::Drift;
-use crate::ingest::opendatasoft::{EXPECTED, Portal};
-use crate::ingest::record::{Dialect, Field, Slot, Texts, UNSAID};
+use crate::ingest::opendatasoft::Portal;
+use crate::ingest::record::{Dialect, Field, Slot};
 use crate::ingest::{Note, SetAside, Snapshot, Source};
 use crate::station::StationStatus;
+
+use rows::Rows;
+pub use rows::{FilesRead, read_each};
 
 /// Recorded readings in order of arrival, and the rows that could not be read.
 ///
@@ -55,54 +58,26 @@ impl Recording {
     /// `duedate`, a column of a type that cannot be read, a file of JSON or Parquet that is not whole, a history without
     /// `fetched_at`, and files that hold no reading at all.
     pub fn read<P: AsRef<Path>>(paths: &[P]) -> Result<Self> {
-        let (mut recording, mut texts) = (Self::default(), Texts::default());
-        for path in paths {
-            let path = path.as_ref();
-            let kind = Kind::of(path)?;
-            let file = open(path)?;
-            recording.add(path, &mut texts, |path, drift, texts, into| match kind {
-                Kind::Csv => csv::read(path, &file, drift, texts, into),
-                Kind::Parquet => parquet::read(path, file, drift, texts, into),
-                Kind::Json => json::read_document(path, &json::whole(path, &file)?, drift, texts, into),
-                Kind::JsonLines => json::read_lines(path, &file, drift, texts, into),
-            })?;
-        }
-        recording.finish()
+        Self::of_rows(|rows| paths.iter().try_for_each(|path| rows.read(path.as_ref())))
     }
 
     /// Reads what a file of this name would hold; the name's ending says its kind.
     pub fn from_bytes(name: impl AsRef<Path>, bytes: &[u8]) -> Result<Self> {
-        let kind = Kind::of(name.as_ref())?;
-        let (mut recording, mut texts) = (Self::default(), Texts::default());
-        recording.add(name.as_ref(), &mut texts, |path, drift, texts, into| match kind {
-            Kind::Csv => csv::read(path, Cursor::new(bytes), drift, texts, into),
-            Kind::Parquet => parquet::read(path, Cursor::new(bytes), drift, texts, into),
-            Kind::Json => json::read_document(path, bytes, drift, texts, into),
-            Kind::JsonLines => json::read_lines(path, bytes, drift, texts, into),
-        })?;
-        recording.finish()
+        Self::of_rows(|rows| rows.read_bytes(name.as_ref(), bytes))
     }
 
-    fn add(
-        &mut self,
-        path: &Path,
-        texts: &mut Texts,
-        read: impl FnOnce(&Path, &mut Drift, &mut Texts, &mut Self) -> Result<()>,
-    ) -> Result<()> {
-        let (mut drift, start) = (Drift::default(), self.readings.len());
-        read(path, &mut drift, texts, self)?;
-        drift.close(&Place::file(path), &EXPECTED);
-        self.notes.append(&mut drift.take());
-        self.files.push(path.to_path_buf());
-        arrive(path, &mut self.readings[start..])
-    }
-
-    fn finish(mut self) -> Result<Self> {
-        if self.readings.is_empty() {
-            return Err(self.nothing_read());
-        }
-        self.sort();
-        Ok(self)
+    fn of_rows(read: impl FnOnce(&mut Rows<'_>) -> Result<()>) -> Result<Self> {
+        let mut readings = Vec::new();
+        let mut keep = |reading| {
+            readings.push(reading);
+            Ok(())
+        };
+        let mut rows = Rows::new(&mut keep, usize::MAX);
+        read(&mut rows)?;
+        let FilesRead { files, set_aside, notes, .. } = rows.finish()?;
+        let mut recording = Self { files, readings, set_aside, notes };
+        recording.sort();
+        Ok(recording)
     }
 
     /// A recording of these readings, put in order of arrival.
@@ -163,23 +138,6 @@ impl Recording {
             self.readings.sort_by_key(|reading| reading.fetched_at);
         }
     }
-
-    /// Why there is not one reading, once all files were read.
-    fn nothing_read(&self) -> Error {
-        let (message, way_out) = match (self.files.as_slice(), self.set_aside.as_slice()) {
-            ([], _) => {
-                return Error::usage("--data", "no file was named")
-                    .way_out("name a .csv, .parquet, .json or .jsonl file");
-            }
-            (_, [first, ..]) => (
-                format!("not one of {} rows can be read; the first: {first}", self.set_aside.len()),
-                "mend that row first",
-            ),
-            (_, []) => ("no row stands under the names of the columns".to_owned(), "collect some readings first"),
-        };
-        let error = Error::new(ErrorKind::Data, message).way_out(way_out);
-        if let [file] = self.files.as_slice() { error.at(Place::file(file)) } else { error }
-    }
 }
 
 /// A recording that is played again, poll by poll.
@@ -213,23 +171,6 @@ impl Source for Replay {
     fn notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)
     }
-}
-
-/// Gives the readings of a file that says nothing of their arrival the time of its newest report.
-fn arrive(path: &Path, readings: &mut [StationStatus]) -> Result<()> {
-    let unsaid = || readings.iter().filter(|reading| reading.fetched_at == UNSAID);
-    let Some(newest) = unsaid().map(|reading| reading.last_reported).max() else { return Ok(()) };
-    let (count, stations) =
-        (unsaid().count(), unsaid().map(|reading| &reading.station_code).collect::<HashSet<_>>().len());
-    // A code may stand twice in one export; a history has each many times.
-    if count > 2 * stations {
-        let message = format!("no `fetched_at`, and {count} readings of {stations} stations: an export has each once");
-        return Err(Error::new(ErrorKind::Data, message)
-            .at(Place::file(path))
-            .way_out("add the column `fetched_at`: when each reading was fetched"));
-    }
-    readings.iter_mut().filter(|reading| reading.fetched_at == UNSAID).for_each(|reading| reading.fetched_at = newest);
-    Ok(())
 }
 
 /// Where each column of a table goes, or which of the two are missing that none can do without.

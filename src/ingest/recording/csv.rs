@@ -6,21 +6,16 @@ use std::str;
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::{Recording, columns};
+use super::columns;
+use super::rows::Rows;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::SetAside;
 use crate::ingest::drift::Drift;
 use crate::ingest::opendatasoft::Portal;
-use crate::ingest::record::{Cell, Dialect, Record, Slot, Texts};
+use crate::ingest::record::{Cell, Dialect, Record, Slot};
 
-/// Adds the rows of a CSV file to the recording.
-pub(super) fn read(
-    path: &Path,
-    mut file: impl Read + Seek,
-    drift: &mut Drift,
-    texts: &mut Texts,
-    into: &mut Recording,
-) -> Result<()> {
+/// Reads the rows of a CSV file.
+pub(super) fn read(path: &Path, mut file: impl Read + Seek, drift: &mut Drift, rows: &mut Rows<'_>) -> Result<()> {
     let fail = |error: csv::Error| match error.into_kind() {
         csv::ErrorKind::Io(error) => Error::io(path, &error),
         kind => Error::new(ErrorKind::Data, format!("{kind:?}")).at(Place::file(path)),
@@ -40,12 +35,12 @@ pub(super) fn read(
     let mut bad = Vec::new();
     while reader.read_byte_record(&mut row).map_err(fail)? {
         let reading = if row.len() == header.len() {
-            record(&row, &slots).reading(None, texts, drift)
+            record(&row, &slots).reading(None, rows.texts(), drift)
         } else {
             Err(format!("{} cells under {} columns", row.len(), header.len()))
         };
         match reading {
-            Ok(reading) => into.readings.push(reading),
+            Ok(reading) => rows.reading(path, reading)?,
             Err(reason) => {
                 let start = row.position().map(|start| (start.byte(), start.line())).unwrap_or_default();
                 bad.push((start, reader.position().byte(), reason));
@@ -59,7 +54,7 @@ pub(super) fn read(
         let record = raw.trim_start_matches(['\r', '\n']);
         let skipped = raw[..raw.len() - record.len()].matches('\n').count() as u64;
         let raw = record.trim_end_matches(['\r', '\n']).to_owned();
-        into.set_aside.push(SetAside { place: Place::line(path, line + skipped), reason, raw });
+        rows.set_aside(SetAside { place: Place::line(path, line + skipped), reason, raw });
     }
     Ok(())
 }
@@ -104,6 +99,7 @@ fn record<'r>(row: &'r ByteRecord, slots: &[Slot]) -> Record<'r> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::Recording;
     use crate::station::{StationCode, StationStatus};
     use chrono::DateTime;
     use proptest::prelude::*;

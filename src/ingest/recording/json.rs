@@ -3,12 +3,11 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use super::Recording;
+use super::rows::Rows;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::SetAside;
 use crate::ingest::drift::Drift;
 use crate::ingest::opendatasoft::{document, record};
-use crate::ingest::record::Texts;
 
 /// A file's content.
 pub(super) fn whole(path: &Path, mut file: impl Read) -> Result<Vec<u8>> {
@@ -17,33 +16,20 @@ pub(super) fn whole(path: &Path, mut file: impl Read) -> Result<Vec<u8>> {
     Ok(body)
 }
 
-/// Adds the records of one document to the recording.
-pub(super) fn read_document(
-    path: &Path,
-    body: &[u8],
-    drift: &mut Drift,
-    texts: &mut Texts,
-    into: &mut Recording,
-) -> Result<()> {
+/// Reads the records of one document.
+pub(super) fn read_document(path: &Path, body: &[u8], drift: &mut Drift, rows: &mut Rows<'_>) -> Result<()> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let mut read = document(body, None, &Place::file(path), texts, drift).map_err(|error| {
+    let read = document(body, None, &Place::file(path), rows.texts(), drift).map_err(|error| {
         Error::new(ErrorKind::Data, error)
             .at(Place::file(path))
             .way_out("fetch it again; records on lines go by .jsonl")
     })?;
-    into.readings.append(&mut read.readings);
-    into.set_aside.append(&mut read.set_aside);
-    Ok(())
+    read.set_aside.into_iter().for_each(|record| rows.set_aside(record));
+    read.readings.into_iter().try_for_each(|reading| rows.reading(path, reading))
 }
 
-/// Adds the record of each line to the recording; a line that holds none is set aside: an export that broke off ends with one.
-pub(super) fn read_lines(
-    path: &Path,
-    file: impl Read,
-    drift: &mut Drift,
-    texts: &mut Texts,
-    into: &mut Recording,
-) -> Result<()> {
+/// Reads the record of each line; a line that holds none is set aside: an export that broke off ends with one.
+pub(super) fn read_lines(path: &Path, file: impl Read, drift: &mut Drift, rows: &mut Rows<'_>) -> Result<()> {
     let (mut file, mut line, mut number) = (BufReader::new(file), Vec::new(), 0);
     loop {
         line.clear();
@@ -55,11 +41,11 @@ pub(super) fn read_lines(
         if text.is_empty() {
             continue;
         }
-        match record(text, None, texts, drift) {
-            Ok(reading) => into.readings.push(reading),
+        match record(text, None, rows.texts(), drift) {
+            Ok(reading) => rows.reading(path, reading)?,
             Err(reason) => {
                 let raw = String::from_utf8_lossy(text).into_owned();
-                into.set_aside.push(SetAside { place: Place::line(path, number), reason, raw });
+                rows.set_aside(SetAside { place: Place::line(path, number), reason, raw });
             }
         }
     }
@@ -67,7 +53,7 @@ pub(super) fn read_lines(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::ingest::Recording;
     use crate::station::StationStatus;
     use proptest::prelude::*;
     use serde_json::json;

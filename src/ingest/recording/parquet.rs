@@ -14,70 +14,93 @@ use polars::prelude::{
 };
 use polars_io::SerReader;
 use polars_io::mmap::MmapBytesReader;
-use polars_io::parquet::read::{ParquetReader, infer_schema};
+use polars_io::parquet::read::{FileMetadata, ParquetReader, infer_schema};
 
-use super::{Recording, columns};
+use super::columns;
+use super::rows::Rows;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::SetAside;
 use crate::ingest::drift::Drift;
-use crate::ingest::record::{Cell, Field, Record, Slot, Texts};
+use crate::ingest::record::{Cell, Field, Record, Slot};
 
-/// Adds the rows of a Parquet file to the recording.
-pub(super) fn read(
-    path: &Path,
-    file: impl MmapBytesReader,
-    drift: &mut Drift,
-    texts: &mut Texts,
-    into: &mut Recording,
-) -> Result<()> {
-    // Polars asserts some of what a file says of itself; a damaged one must end in an error here, not in a panic.
-    let decoded = panic::catch_unwind(AssertUnwindSafe(|| decode(path, file, drift)));
-    let table = decoded.unwrap_or_else(|_| Err(damaged(path, "its pages contradict each other")))?;
-    into.readings.reserve(table.rows);
-    for place in 0..table.rows {
-        let record = table.record(place);
-        match record.reading(None, texts, drift) {
-            Ok(reading) => into.readings.push(reading),
-            Err(reason) => {
-                let raw = raw(&record);
-                into.set_aside.push(SetAside { place: Place::line(path, place as u64 + 1), reason, raw });
+/// Reads the rows of a Parquet file, one row group after another.
+pub(super) fn read(path: &Path, mut file: impl MmapBytesReader, drift: &mut Drift, rows: &mut Rows<'_>) -> Result<()> {
+    let wanted = whole(path, || Wanted::of(path, &mut file, drift))?;
+    let mut start = 0;
+    for length in wanted.groups() {
+        let table = whole(path, || wanted.rows(path, &mut file, start, length))?;
+        for place in 0..table.rows {
+            let record = table.record(place);
+            match record.reading(None, rows.texts(), drift) {
+                Ok(reading) => rows.reading(path, reading)?,
+                Err(reason) => {
+                    let place = Place::line(path, (start + place) as u64 + 1);
+                    rows.set_aside(SetAside { place, reason, raw: raw(&record) });
+                }
             }
         }
+        start += length;
     }
     Ok(())
 }
 
-/// Finds the columns, refuses a type that cannot be read, and decodes those that are there. A column of nulls only is
-/// left out.
-///
-/// The cells are read by Parquet's own types, not by those that the writing library noted besides: so the categories of
-/// pandas and polars are the texts that they stand for. Only the note tells that a column is of nulls only.
-fn decode(path: &Path, mut file: impl MmapBytesReader, drift: &mut Drift) -> Result<Table> {
-    let fail = |error: PolarsError| damaged(path, error);
-    let mut metadata = ParquetReader::new(&mut file).get_metadata().map_err(fail)?.as_ref().clone();
-    let noted = infer_schema(&metadata).map_err(fail)?;
-    metadata.key_value_metadata = None;
-    let schema = infer_schema(&metadata).map_err(fail)?;
-    let present: Vec<_> = schema.iter_names().map(|name| name.as_str()).collect();
-    let mut wanted = Vec::new();
-    let mut nulls = Vec::new();
-    for (&name, slot) in present.iter().zip(columns(path, &present, drift)?) {
-        let Some(field) = schema.get(name).filter(|_| matches!(slot, Slot::Field(_) | Slot::Position)) else {
-            continue;
-        };
-        if noted.get(name).is_some_and(|noted| *noted.dtype() == ArrowDataType::Null) {
-            nulls.push(slot);
-        } else {
-            check(slot, name, field.dtype()).map_err(|error| error.at(Place::file(path)))?;
-            wanted.push((name.to_owned(), slot));
+/// Polars asserts some of what a file says of itself; a damaged one must end in an error here, not in a panic.
+fn whole<T>(path: &Path, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    let read = panic::catch_unwind(AssertUnwindSafe(read));
+    read.unwrap_or_else(|_| Err(damaged(path, "its pages contradict each other")))
+}
+
+/// What is read of a file.
+struct Wanted {
+    metadata: Arc<FileMetadata>,
+    columns: Vec<(String, Slot)>,
+    /// Columns of nulls only, which are left out.
+    nulls: Vec<Slot>,
+}
+
+impl Wanted {
+    /// Finds the columns and refuses a type that cannot be read.
+    ///
+    /// The cells are read by Parquet's own types, not by those that the writing library noted besides: so the categories of
+    /// pandas and polars are the texts that they stand for. Only the note tells that a column is of nulls only.
+    fn of(path: &Path, mut file: &mut impl MmapBytesReader, drift: &mut Drift) -> Result<Self> {
+        let fail = |error: PolarsError| damaged(path, error);
+        let mut metadata = ParquetReader::new(&mut file).get_metadata().map_err(fail)?.as_ref().clone();
+        let noted = infer_schema(&metadata).map_err(fail)?;
+        metadata.key_value_metadata = None;
+        let schema = infer_schema(&metadata).map_err(fail)?;
+        let present: Vec<_> = schema.iter_names().map(|name| name.as_str()).collect();
+        let (mut wanted, mut nulls) = (Vec::new(), Vec::new());
+        for (&name, slot) in present.iter().zip(columns(path, &present, drift)?) {
+            let Some(field) = schema.get(name).filter(|_| matches!(slot, Slot::Field(_) | Slot::Position)) else {
+                continue;
+            };
+            if noted.get(name).is_some_and(|noted| *noted.dtype() == ArrowDataType::Null) {
+                nulls.push(slot);
+            } else {
+                check(slot, name, field.dtype()).map_err(|error| error.at(Place::file(path)))?;
+                wanted.push((name.to_owned(), slot));
+            }
         }
+        let names: Vec<_> = wanted.iter().map(|(name, _)| name.clone()).collect();
+        pages::check(&mut file, &metadata, &names).map_err(|why| damaged(path, why))?;
+        Ok(Self { metadata: Arc::new(metadata), columns: wanted, nulls })
     }
-    let names: Vec<_> = wanted.iter().map(|(name, _)| name.clone()).collect();
-    pages::check(&mut file, &metadata, &names).map_err(|why| damaged(path, why))?;
-    let mut reader = ParquetReader::new(file);
-    reader.set_metadata(Arc::new(metadata));
-    let frame = reader.with_columns(Some(names)).set_rechunk(true).finish().map_err(fail)?;
-    Table::new(path, &wanted, nulls, &frame)
+
+    /// How many rows each group has.
+    fn groups(&self) -> Vec<usize> {
+        self.metadata.row_groups.iter().map(|group| group.num_rows()).collect()
+    }
+
+    /// Decodes `length` rows from the row `start` on.
+    fn rows(&self, path: &Path, file: &mut impl MmapBytesReader, start: usize, length: usize) -> Result<Table> {
+        let mut reader = ParquetReader::new(file);
+        reader.set_metadata(self.metadata.clone());
+        let names = self.columns.iter().map(|(name, _)| name.clone()).collect();
+        let reader = reader.with_columns(Some(names)).with_slice(Some((start, length))).set_rechunk(true);
+        let frame = reader.finish().map_err(|error| damaged(path, error))?;
+        Table::new(path, &self.columns, &self.nulls, &frame)
+    }
 }
 
 fn damaged(path: &Path, why: impl Display) -> Error {
@@ -127,8 +150,8 @@ enum Values {
 }
 
 impl Table {
-    fn new(path: &Path, wanted: &[(String, Slot)], nulls: Vec<Slot>, frame: &DataFrame) -> Result<Self> {
-        let mut columns: Vec<_> = nulls.into_iter().map(|slot| (slot, Values::Nulls)).collect();
+    fn new(path: &Path, wanted: &[(String, Slot)], nulls: &[Slot], frame: &DataFrame) -> Result<Self> {
+        let mut columns: Vec<_> = nulls.iter().map(|&slot| (slot, Values::Nulls)).collect();
         for (name, slot) in wanted {
             let values = frame.column(name).and_then(|found| Values::new(found.as_materialized_series()));
             let values = values.map_err(|error| {
@@ -201,6 +224,7 @@ fn time(ticks: i64, unit: TimeUnit) -> Option<DateTime<Utc>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::Recording;
     use crate::ingest::record::Field as Column;
     use crate::station::{StationCode, StationStatus};
     use polars::prelude::{Column as Series, IntoColumn, NamedFrom, TimeZone};

@@ -326,7 +326,7 @@ pub(super) const RIGHT: &[(&str, &str)] = &[
         "SELECT (SUM(numdocksavailable * numdocksavailable) - 1.0 * SUM(numdocksavailable) * SUM(numdocksavailable) / COUNT(numdocksavailable)) / NULLIF(COUNT(numdocksavailable) - 1, 0) FROM readings",
     ),
     ("SELECT numdocksavailable AS numbikesavailable, numbikesavailable AS numdocksavailable FROM readings", ""),
-    ("SELECT stationcode AS x, 1 AS one, NULL AS nothing, 'text' AS t FROM readings", ""),
+    ("SELECT stationcode AS x, 1 AS one, NULL AS absent, 'text' AS t FROM readings", ""),
     ("SELECT 1 AS a, COUNT(*) AS n FROM readings", ""),
     (
         "SELECT commune AS c, stationcode AS s, AVG(numdocksavailable) AS d FROM readings WHERE numbikesavailable > 0 GROUP BY commune, stationcode HAVING COUNT(*) > 1 ORDER BY c NULLS FIRST, s LIMIT 3",
