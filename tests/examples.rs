@@ -397,6 +397,28 @@ fn part3_finds_the_same_by_dataframe_by_sql_and_by_hand() {
 }
 
 #[test]
+fn part3_says_how_little_one_station_of_one_day_tells() {
+    let (folder, mut readings) = (folder(), half_a_day());
+    let station = readings[0].station_code.clone();
+    readings.retain(|reading| reading.station_code == station);
+    readings.reverse();
+    write_csv(&folder, "history.csv", &readings);
+    let text = printed(&folder, "part3_stats", &["--data", "history.csv", "--runs", "1"]);
+    for told in [
+        "readings of 1 stations, ",
+        "\nZones by behaviour: none, for fewer than 5 stations are known for half the hours of a week\n",
+        " % of the stations' time was observed\n",
+        "1 run of each: too few to tell the two apart.",
+    ] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    let found = object(&folder, "part3_stats", &["--data", "history.csv", "--behaviours", "0"]);
+    assert_eq!((&found["behaviours"], found["statistics"]["stations"].as_array().unwrap().len()), (&json!([]), 1));
+    let read = found["statistics"]["readings"].as_u64().unwrap() + found["repeats"].as_u64().unwrap();
+    assert_eq!(read, readings.len() as u64);
+}
+
+#[test]
 fn part3_answers_a_query_of_one_s_own_in_every_format() {
     let (folder, readings) = (folder(), half_a_day());
     write_csv(&folder, "history.csv", &readings);
