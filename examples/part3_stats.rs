@@ -74,13 +74,13 @@ struct Options {
 
 fn main() -> ExitCode {
     common::run(|options: Options| {
-        if let Some(question) = options.query.question(options.out.as_deref())? {
-            return question.answer(options.data.read()?);
-        }
         let settings =
             TableSettings { max_gap: options.max_gap, zones: options.zone.as_deref().map(Zones::open).transpose()? };
         // So that a wrong one is refused before anything is read.
         Table::with(&[], &settings)?;
+        if let Some(question) = options.query.question(options.out.as_deref(), &settings)? {
+            return question.answer(options.data.read()?);
+        }
         let (described, history) = options.data.history()?;
         common::headline(options.json, format_args!("Data: {described}"))?;
         let gaps = options.gaps.as_ref().map(GapLedger::read).transpose()?;

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use velib::batch::{Answer, Table, query};
+use velib::batch::{Answer, Table, TableSettings, query};
 use velib::{Error, ErrorKind, Place, Result, StationStatus};
 
 use super::print;
@@ -17,10 +17,10 @@ const SHOWN: usize = 1000;
 #[derive(Args)]
 pub struct QueryOptions {
     /// SQL over the tables `readings` and `stations`, instead of the statistics
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["sql", "engine", "gaps", "json"])]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["sql", "engine", "behaviours", "partitions", "runs", "gaps", "json"])]
     query: Option<String>,
     /// The same from a file, or from standard input as `-`
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["engine", "gaps", "json"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["engine", "behaviours", "partitions", "runs", "gaps", "json"])]
     sql: Option<PathBuf>,
     /// How the answer is given [default: table]
     #[arg(long, value_enum)]
@@ -43,11 +43,12 @@ pub struct Question {
     place: Place,
     format: AnswerFormat,
     out: Option<PathBuf>,
+    settings: TableSettings,
 }
 
 impl QueryOptions {
-    /// The query, if one was asked.
-    pub fn question(&self, out: Option<&Path>) -> Result<Option<Question>> {
+    /// The query, if one was asked, of a table that is made with these settings.
+    pub fn question(&self, out: Option<&Path>, settings: &TableSettings) -> Result<Option<Question>> {
         let (text, place) = match (&self.query, &self.sql) {
             (Some(text), _) => (text.clone(), Place::Option("--query")),
             (None, Some(path)) if path == Path::new("-") => (read(path)?, Place::Option("--sql")),
@@ -65,9 +66,9 @@ impl QueryOptions {
                 Error::usage("--out", "is missing: Parquet is no text").way_out("name the file: --out answer.parquet")
             );
         }
-        let question = Question { text, place, format, out: out.map(Path::to_path_buf) };
+        let question = Question { text, place, format, out: out.map(Path::to_path_buf), settings: settings.clone() };
         // Of no readings at all: what is wrong with the query is told before a large history is read.
-        question.ask(&Table::new(&[])?)?;
+        question.ask(&Table::with(&[], settings)?)?;
         Ok(Some(question))
     }
 }
@@ -77,7 +78,7 @@ impl Question {
     pub fn answer(self, (described, readings): (String, Vec<StationStatus>)) -> Result<()> {
         // Standard output is for the answer alone.
         eprintln!("Data: {described}");
-        let table = Table::new(&readings)?;
+        let table = Table::with(&readings, &self.settings)?;
         drop(readings);
         let answer = self.ask(&table)?;
         match &self.out {

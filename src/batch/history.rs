@@ -3,20 +3,19 @@
 mod pack;
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use tempfile::TempDir;
 
 use self::pack::{PACKED, Texts};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::{FilesRead, read_each};
 use crate::station::{StationCode, StationStatus};
 
-/// In how many files the readings are at most. A network has some thousand stations, and each file those of some.
-const FILES: usize = 256;
+/// In how many files the readings are at most, each those of some stations. Systems let a process have 256 open, or more.
+const FILES: usize = 200;
 
 /// How much is kept in memory before it goes to the files, bytes.
 const MEMORY: usize = 64 << 20;
@@ -26,9 +25,10 @@ const PART: usize = 200_000;
 
 /// Readings by station, each (station, `last_reported`) once.
 ///
-/// Reading goes row by row, and what exceeds 64 MB goes to a temporary folder ([`std::env::temp_dir`], about 75 bytes a reading),
-/// which is deleted with the history. What is then computed station by station goes by [`parts`](Self::parts): memory holds one
-/// of them, whatever the number of rows.
+/// Reading goes row by row, and what exceeds 64 MB goes to temporary files ([`std::env::temp_dir`], 74 bytes a reading), which have
+/// no name and are gone when the process is, however it ends. What is then computed station by station goes by
+/// [`parts`](Self::parts): memory holds one of them. A part is 200,000 readings or, where that is more, a two-hundredth of the
+/// history; a station is never divided.
 ///
 /// ```
 /// use velib::batch::{Engine, Gathered, History, Table, TableSettings};
@@ -56,17 +56,16 @@ pub struct History {
     buckets: Vec<Bucket>,
     /// Bytes in the memory of all buckets.
     kept: usize,
-    folder: Option<TempDir>,
     limits: Limits,
     fetched: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 /// The readings of some stations.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Bucket {
     rows: usize,
     kept: Vec<u8>,
-    file: Option<PathBuf>,
+    file: Option<File>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +77,8 @@ struct Limits {
 /// Some of the stations of a history, with all their readings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryPart {
-    /// The readings in order of arrival, each (station, `last_reported`) once: the one fetched first.
+    /// The readings in order of arrival, each (station, `last_reported`) once: the one fetched first. Those of one station and
+    /// one arrival stand in the order of the files.
     pub readings: Vec<StationStatus>,
     /// How many repeats were left out.
     pub repeats: usize,
@@ -100,10 +100,10 @@ impl History {
     }
 
     fn read_within<P: AsRef<Path>>(paths: &[P], limits: Limits, progress: &mut dyn FnMut(u64)) -> Result<Self> {
-        let (mut history, mut readings) = (Self::new(limits), 0);
+        let (mut history, mut readings) = (Self::new(limits), 0u64);
         let found = read_each(paths, &mut |reading| {
             readings += 1;
-            if readings % 1_000 == 0 {
+            if readings.is_multiple_of(1_000) {
                 progress(readings);
             }
             history.push(&reading)
@@ -117,9 +117,8 @@ impl History {
             stations: HashMap::new(),
             codes: Vec::new(),
             texts: Texts::default(),
-            buckets: vec![Bucket::default(); FILES],
+            buckets: (0..FILES).map(|_| Bucket::default()).collect(),
             kept: 0,
-            folder: None,
             limits,
             fetched: None,
         }
@@ -145,9 +144,9 @@ impl History {
         self.fetched
     }
 
-    /// Where the readings are that memory did not hold.
-    pub fn folder(&self) -> Option<&Path> {
-        self.folder.as_ref().map(TempDir::path)
+    /// Whether some of the readings are in files.
+    pub fn is_spilled(&self) -> bool {
+        self.buckets.iter().any(|bucket| bucket.file.is_some())
     }
 
     /// The stations part by part: every station is in one of them, with all its readings.
@@ -196,55 +195,57 @@ impl History {
 
     /// Brings what memory holds to the files.
     fn spill(&mut self) -> Result<()> {
-        let folder = match &self.folder {
-            Some(folder) => folder,
-            None => self.folder.insert(TempDir::with_prefix("velib-").map_err(|error| {
-                Error::io(std::env::temp_dir(), &error).way_out("name a folder with room for it in TMPDIR")
-            })?),
-        };
-        for (number, bucket) in self.buckets.iter_mut().enumerate().filter(|(_, bucket)| !bucket.kept.is_empty()) {
-            let path = bucket.file.get_or_insert_with(|| folder.path().join(number.to_string()));
-            let append = || OpenOptions::new().append(true).create(true).open(&*path)?.write_all(&bucket.kept);
-            append().map_err(|error| {
-                Error::io(path, &error).way_out("make room, or name a folder with room for it in TMPDIR")
+        for bucket in self.buckets.iter_mut().filter(|bucket| !bucket.kept.is_empty()) {
+            bucket.spill().map_err(|error| {
+                Error::io(std::env::temp_dir(), &error).way_out("name a folder with room for the history in TMPDIR")
             })?;
-            bucket.kept.clear();
         }
         self.kept = 0;
         Ok(())
     }
 
     fn part(&self, buckets: &[Bucket]) -> Result<HistoryPart> {
-        let mut readings = Vec::with_capacity(buckets.iter().map(|bucket| bucket.rows).sum());
+        let rows = buckets.iter().map(|bucket| bucket.rows).sum();
+        let mut readings = Vec::with_capacity(rows);
         for bucket in buckets {
-            if let Some(path) = &bucket.file {
-                let mut packed = Vec::new();
-                File::open(path)
-                    .and_then(|mut file| file.read_to_end(&mut packed))
-                    .map_err(|error| Error::io(path, &error))?;
-                self.unpack(&packed, &mut readings)?;
+            let spilled = bucket.spilled().map_err(|error| Error::io(std::env::temp_dir(), &error))?;
+            for packed in spilled.chunks(PACKED).chain(bucket.kept.chunks(PACKED)) {
+                readings.extend(pack::unpack(packed, &self.codes, &self.texts));
             }
-            self.unpack(&bucket.kept, &mut readings)?;
+        }
+        if readings.len() != rows {
+            let message = format!("of {rows} readings that were written {} can be read back", readings.len());
+            return Err(Error::new(ErrorKind::Data, message)
+                .at(Place::file(std::env::temp_dir()))
+                .way_out("name a folder on a sound disk in TMPDIR"));
         }
         // Stable: what was fetched at one time stays in the order of the files.
         readings.sort_by_key(|reading| reading.fetched_at);
-        let rows = readings.len();
         let mut seen = HashSet::with_capacity(rows);
         readings.retain(|reading| seen.insert((reading.station_code.clone(), reading.last_reported)));
         Ok(HistoryPart { repeats: rows - readings.len(), readings })
     }
+}
 
-    fn unpack(&self, packed: &[u8], readings: &mut Vec<StationStatus>) -> Result<()> {
-        for packed in packed.chunks(PACKED) {
-            let reading = pack::unpack(packed, &self.codes, &self.texts);
-            readings.push(reading.ok_or_else(|| {
-                let folder = self.folder().unwrap_or(Path::new("memory"));
-                Error::new(crate::error::ErrorKind::Data, "what was written there is not what stands there now")
-                    .at(Place::file(folder))
-                    .way_out("leave the folder alone while this runs, and start again")
-            })?);
-        }
+impl Bucket {
+    fn spill(&mut self) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(tempfile::tempfile()?),
+        };
+        file.write_all(&self.kept)?;
+        self.kept.clear();
         Ok(())
+    }
+
+    /// What its file holds.
+    fn spilled(&self) -> io::Result<Vec<u8>> {
+        let mut packed = Vec::new();
+        if let Some(mut file) = self.file.as_ref() {
+            file.seek(SeekFrom::Start(0))?;
+            file.read_to_end(&mut packed)?;
+        }
+        Ok(packed)
     }
 }
 
@@ -262,6 +263,7 @@ mod tests {
     use crate::ingest::Recording;
     use proptest::prelude::*;
     use std::fs;
+    use std::path::PathBuf;
 
     const LITTLE: Limits = Limits { memory: 10 * PACKED, part: 20 };
 
@@ -277,6 +279,12 @@ mod tests {
         paths
     }
 
+    /// Each station's in their order.
+    fn by_station(mut readings: Vec<StationStatus>) -> Vec<StationStatus> {
+        readings.sort_by_key(|reading| reading.station_code.clone());
+        readings
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
@@ -289,7 +297,7 @@ mod tests {
             prop_assert_eq!(history.len(), recording.readings().len() as u64);
             prop_assert_eq!(&history.found().set_aside, recording.set_aside());
             prop_assert_eq!(history.found().unreadable, 2);
-            prop_assert_eq!(history.folder().is_some(), history.len() > 10);
+            prop_assert_eq!(history.is_spilled(), history.len() > 10);
             let repeats = recording.deduplicate();
             let all = recording.into_readings();
             let times = || all.iter().map(|reading| reading.fetched_at);
@@ -303,7 +311,8 @@ mod tests {
                 let own: HashSet<_> = readings.iter().map(|reading| reading.station_code.clone()).collect();
                 prop_assert!(own.is_disjoint(&stations));
                 let expected = all.iter().filter(|reading| own.contains(&reading.station_code)).cloned();
-                prop_assert_eq!(&readings, &expected.collect::<Vec<_>>());
+                prop_assert!(readings.is_sorted_by_key(|reading| reading.fetched_at));
+                prop_assert_eq!(by_station(readings.clone()), by_station(expected.collect()));
                 gathered.add(&Table::with(&readings, &settings).unwrap()).unwrap();
                 left_out += repeats;
                 stations.extend(own);
@@ -325,21 +334,18 @@ mod tests {
     }
 
     #[test]
-    fn the_files_go_with_the_history() {
-        let folder = tempfile::tempdir().unwrap();
+    fn rows_that_are_lost_on_the_way_are_told() {
         let at = DateTime::UNIX_EPOCH;
-        let lines: Vec<_> = (0..30)
+        let readings: Vec<_> = (0..30)
             .map(|minute| at + chrono::TimeDelta::minutes(minute))
             .map(|time| StationStatus::unknown(StationCode::new("16107").unwrap(), time, time))
             .collect();
-        let paths = files(folder.path(), &lines);
-        let history = History::read_within(&paths, LITTLE, &mut |_| {}).unwrap();
-        let kept = history.folder().unwrap().to_owned();
-        assert!(kept.is_dir());
-        fs::write(kept.join("0"), [0; 5]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::read_within(&files(folder.path(), &readings), LITTLE, &mut |_| {}).unwrap();
+        let file = history.buckets[0].file.as_ref().unwrap();
+        file.set_len(2 * PACKED as u64).unwrap();
         let error = history.parts().next().unwrap().unwrap_err();
-        assert!(error.to_string().contains("what was written there is not what stands there now"), "{error}");
-        drop(history);
-        assert!(!kept.exists());
+        assert!(error.to_string().contains("of 35 readings that were written 4 can be read back"), "{error}");
+        assert_eq!(error.exit_code(), 1);
     }
 }

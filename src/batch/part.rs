@@ -46,7 +46,7 @@ pub(super) struct Part {
     weeks: BTreeMap<String, WeekSums>,
 }
 
-/// Sums instead of means: they add up. Exact, being whole numbers.
+/// Sums instead of means: they add up. Exact, being whole numbers, those over time below 2^53.
 #[derive(Clone, Debug)]
 struct ZonePart {
     zone: String,

@@ -57,12 +57,13 @@ impl Default for TableSettings {
 /// | `open` | boolean | [`StationStatus::usable`] |
 /// | `full`, `empty` | boolean | [`StationStatus::is_full`], [`StationStatus::is_empty`] |
 /// | `held` | 64-bit integer | for how many milliseconds it holds |
-/// | `moved` | 64-bit integer | by how many bikes it differs from the one before |
+/// | `moved` | 64-bit integer | by how many bikes it differs from the last before it that says them |
 /// | `full_spell`, `empty_spell` | 64-bit integer | one number for all readings of one spell |
 ///
 /// The last four are the time axis, as [`StationOverTime`](super::StationOverTime), [`BikeTurnover`](super::BikeTurnover) and
 /// [`Spells`](super::Spells) define it: `held` is 0 for the last reading of a station, and for a repeat that does not count;
-/// `moved` is null where the one before is unknown or too long ago, the spells where it is none.
+/// `moved` is null where no reading at most [`max_gap`](TableSettings::max_gap) before it says the bikes of the open station, the
+/// spells where it is none.
 ///
 /// Beside the readings stands what each holds, cut at the full hours, for the [profiles of the week](super::WeekProfile).
 #[derive(Clone, Debug)]

@@ -136,8 +136,19 @@ mod tests {
         }
 
         #[test]
-        fn other_bytes_are_a_reading_or_none(packed in prop::collection::vec(any::<u8>(), 0..PACKED)) {
-            prop_assert_eq!(unpack(&packed, &[], &Texts::default()), None);
+        fn other_bytes_are_a_reading_or_none(mut packed in prop::collection::vec(any::<u8>(), 0..=PACKED)) {
+            let (code, mut texts) = (StationCode::new("16107").unwrap(), Texts::default());
+            texts.number(Some(&"Paris".into()));
+            // Of the one station, and without texts.
+            packed.iter_mut().take(12).for_each(|byte| *byte = 0);
+            let codes = [code];
+            let reading = unpack(&packed, &codes, &texts);
+            prop_assert!(packed.len() == PACKED || reading.is_none());
+            if let Some(reading) = reading {
+                let mut again = Vec::new();
+                pack(&reading, 0, &mut texts, &mut again);
+                prop_assert_eq!(format!("{:?}", unpack(&again, &codes, &texts)), format!("{:?}", Some(reading)));
+            }
         }
     }
 }

@@ -41,6 +41,7 @@ pub(super) fn read(path: &Path, mut file: impl Read + Seek, drift: &mut Drift, r
         };
         match reading {
             Ok(reading) => rows.reading(path, reading)?,
+            Err(_) if !rows.keeps(bad.len()) => rows.pass_over(),
             Err(reason) => {
                 let start = row.position().map(|start| (start.byte(), start.line())).unwrap_or_default();
                 bad.push((start, reader.position().byte(), reason));

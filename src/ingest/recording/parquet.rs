@@ -349,6 +349,25 @@ mod tests {
     }
 
     #[test]
+    fn row_groups_are_one_table() {
+        let codes: Vec<_> = (1..=5).map(|code| (code != 4).then(|| code.to_string())).collect();
+        let columns = vec![
+            series(Column::FetchedAt, [FETCHED; 5]),
+            series(Column::StationCode, codes),
+            series(Column::LastReported, [REPORTED; 5]),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        let writer = ParquetWriter::new(File::create(&path).unwrap()).with_row_group_size(Some(2));
+        writer.finish(&mut DataFrame::new_infer_height(columns).unwrap()).unwrap();
+        let groups = ParquetReader::new(File::open(&path).unwrap()).get_metadata().unwrap().row_groups.len();
+        let recording = Recording::read(&[&path]).unwrap();
+        let read: Vec<_> = recording.readings().iter().map(|reading| reading.station_code.as_str()).collect();
+        assert_eq!((groups, read), (3, vec!["1", "2", "3", "5"]));
+        assert_eq!(recording.set_aside()[0].place, Place::line(&path, 4));
+    }
+
+    #[test]
     fn a_row_that_cannot_be_read_is_set_aside_with_its_number() {
         let recording = read(with([series(Column::StationCode, [None, Some("2")])])).unwrap();
         assert_eq!(recording.readings().len(), 1);

@@ -31,7 +31,8 @@ pub struct FilesRead {
 }
 
 /// Reads the files that [`Recording::read`](super::Recording::read) would, by the same rules and with the same errors, and gives
-/// each reading to `each` in the order of the files and of the rows in them. An error of `each` ends it.
+/// each reading to `each` in the order of the files and of the rows in them; of a file, those that do not say when they were
+/// fetched after the others. An error of `each` ends it.
 ///
 /// Memory does not grow with the rows, but for files of one JSON document, and for exports, whose time of arrival is known only
 /// when all of one is read: both hold each station once. A Parquet file is read by its row groups.
@@ -59,7 +60,7 @@ impl<'e> Rows<'e> {
     /// Of the rows that cannot be read so many are kept.
     pub(super) fn new(each: &'e mut dyn FnMut(StationStatus) -> Result<()>, kept: usize) -> Self {
         let (texts, found) = (Texts::default(), FilesRead::default());
-        Self { each, kept, texts, found, unsaid: Vec::new(), looked_at: 1 << 16 }
+        Self { each, kept, texts, found, unsaid: Vec::new(), looked_at: 0 }
     }
 
     /// Reads one file.
@@ -86,6 +87,7 @@ impl<'e> Rows<'e> {
     }
 
     fn file(&mut self, path: &Path, read: impl FnOnce(&mut Drift, &mut Self) -> Result<()>) -> Result<()> {
+        self.looked_at = 1 << 16;
         let mut drift = Drift::default();
         read(&mut drift, self)?;
         drift.close(&Place::file(path), &EXPECTED);
@@ -113,6 +115,16 @@ impl<'e> Rows<'e> {
             is_export(path, &self.unsaid)?;
         }
         Ok(())
+    }
+
+    /// Whether another row that cannot be read would be kept, when `waiting` are kept before it.
+    pub(super) fn keeps(&self, waiting: usize) -> bool {
+        self.found.set_aside.len() + waiting < self.kept
+    }
+
+    /// A row that cannot be read, and is not kept.
+    pub(super) fn pass_over(&mut self) {
+        self.found.unreadable += 1;
     }
 
     /// A row that cannot be read.
