@@ -236,6 +236,8 @@ def ours(paths, gap):
 
 def compare(ours, theirs, key):
     """All keys the same, text and unknown the same, numbers to 1e-9 relative; how many columns."""
+    if not len(ours) and not len(theirs):
+        return 0
     assert set(ours.columns) == set(theirs.columns), set(ours.columns) ^ set(theirs.columns)
     both = ours.join(theirs, on=key, suffix="_theirs")
     assert len(ours) == len(theirs) == len(both), (len(ours), len(theirs), len(both))

@@ -272,7 +272,7 @@ mod tests {
         let paths = ["a.csv", "b.jsonl"].map(|name| folder.join(name));
         let mut csv = CsvCollector::open(&paths[0]).unwrap();
         csv.append(&readings[..readings.len() / 2]).unwrap();
-        drop(csv);
+        csv.sync().unwrap();
         let lines = readings[readings.len() / 3..].iter().map(|reading| serde_json::to_string(reading).unwrap());
         let lines: Vec<_> = lines.chain(["{".into(), "{}".into()]).collect();
         fs::write(&paths[1], lines.join("\n")).unwrap();
@@ -298,10 +298,10 @@ mod tests {
             prop_assert_eq!(&history.found().set_aside, recording.set_aside());
             prop_assert_eq!(history.found().unreadable, 2);
             prop_assert_eq!(history.is_spilled(), history.len() > 10);
+            let times = || recording.readings().iter().map(|reading| reading.fetched_at);
+            prop_assert_eq!(history.fetched(), times().min().zip(times().max()));
             let repeats = recording.deduplicate();
             let all = recording.into_readings();
-            let times = || all.iter().map(|reading| reading.fetched_at);
-            prop_assert_eq!(history.fetched(), times().min().zip(times().max()));
 
             let settings = TableSettings::default();
             let mut gathered = Gathered::new(Engine::DataFrame, settings.max_gap);

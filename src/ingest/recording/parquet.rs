@@ -363,7 +363,8 @@ mod tests {
         let groups = ParquetReader::new(File::open(&path).unwrap()).get_metadata().unwrap().row_groups.len();
         let recording = Recording::read(&[&path]).unwrap();
         let read: Vec<_> = recording.readings().iter().map(|reading| reading.station_code.as_str()).collect();
-        assert_eq!((groups, read), (3, vec!["1", "2", "3", "5"]));
+        assert!(groups > 1);
+        assert_eq!(read, ["1", "2", "3", "5"]);
         assert_eq!(recording.set_aside()[0].place, Place::line(&path, 4));
     }
 
