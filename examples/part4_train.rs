@@ -95,11 +95,12 @@ fn main() -> ExitCode {
         let (described, readings) = options.data.read()?;
         common::headline(options.json, format_args!("Data: {described}"))?;
         let mut progress = Progress::new();
-        let mut trained = train_each(&readings, &settings, &horizons, &mut |step| progress.show_now(step))?;
+        // Before the training, which takes longer than to find that a file cannot be written.
         if let Some(path) = &options.export_features {
-            progress.show_now("making the features again for their file");
+            progress.show_now("making the features for their file");
             write_labelled_rows(path, &LabelledRows::of(&readings, &settings)?)?;
         }
+        let mut trained = train_each(&readings, &settings, &horizons, &mut |step| progress.show_now(step))?;
         drop(progress);
         if options.timings {
             trained.iter().try_for_each(timings)?;

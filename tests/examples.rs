@@ -676,12 +676,13 @@ fn part4_exports_the_rows_that_it_learns_from_and_is_tested_on() {
     let training: Value = serde_json::from_slice(&output.stdout).unwrap();
 
     let mut file = csv::Reader::from_path(folder.path().join("f.csv")).unwrap();
-    let names = ["stationcode", "last_reported", "part", "full", "docks_then"];
+    let names = ["stationcode", "last_reported", "horizon_seconds", "part", "full", "docks_then"];
     assert!(file.headers().unwrap().iter().eq(names.into_iter().chain(columns().iter().map(|column| column.name))));
     let (mut tested, mut trained) = (BTreeSet::new(), 0);
     for row in file.records().map(Result::unwrap) {
-        assert_eq!(&row[3] == "true", &row[4] == "0", "full is no dock free: {row:?}");
-        match &row[2] {
+        assert_eq!(&row[2], "3600");
+        assert_eq!(&row[4] == "true", &row[5] == "0", "full is no dock free: {row:?}");
+        match &row[3] {
             "train" => trained += 1,
             part => {
                 assert_eq!(part, "test");
@@ -702,6 +703,21 @@ fn part4_exports_the_rows_that_it_learns_from_and_is_tested_on() {
     {
         assert!(timings["seconds"][step].is_f64(), "{step}: {timings}");
     }
+}
+
+#[test]
+fn part4_trains_nothing_if_the_rows_cannot_be_written() {
+    let folder = folder();
+    write_csv(&folder, "history.csv", &ten_days());
+    fs::create_dir(folder.path().join("taken.parquet")).unwrap();
+    for (file, named) in [("history.csv/f.csv", "history.csv: "), ("taken.parquet", "taken.parquet: ")] {
+        let output = run(&folder, "part4_train", &["--data", "history.csv", "--pooled", "--export-features", file]);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output.stderr));
+        assert_told(error_in(&output), &[named]);
+    }
+    let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["history.csv", "taken.parquet"]);
 }
 
 #[test]

@@ -12,6 +12,8 @@ use crate::station::{StationCode, StationStatus};
 /// settings.
 #[derive(Clone, Debug)]
 pub struct LabelledRows {
+    /// How far the target lies ahead of each origin, seconds.
+    pub horizon_seconds: i64,
     /// Those that are learned from; no row meets its own answer in its features.
     pub train: LabelledPart,
     /// Those that are scored.
@@ -47,6 +49,7 @@ impl LabelledRows {
         let (train, rates) = span.training(&parts.train);
         let test = span.later(&parts.test, &rates);
         Ok(Self {
+            horizon_seconds: target.horizon,
             train: LabelledPart::new(&span, span.own(&parts.train), train),
             test: LabelledPart::new(&span, parts.test.iter(), test),
         })
@@ -70,6 +73,7 @@ impl LabelledPart {
 mod tests {
     use super::*;
     use crate::features::testing::reading;
+    use crate::model::fitted::{Fitted, Model, Rows, Tuning};
     use crate::model::{ModelName, train};
 
     /// Two stations over ten days: 1 is full every morning, 2 every second one.
@@ -98,6 +102,21 @@ mod tests {
         assert_eq!((&rows.test.stations, &rows.test.times), (&tested.stations, &tested.times));
         assert!(rows.test.full.iter().eq(tested.judged.iter().map(|judged| &judged.full)));
         assert!(rows.train.times.iter().all(|&time| time < training.split.timestamp()));
+    }
+
+    #[test]
+    fn whoever_learns_from_them_learns_what_the_training_has_learned() {
+        let settings = TrainSettings { model: Some(ModelName::Logistic), pooled: true, ..TrainSettings::default() };
+        let readings = network();
+        let training = train(&readings, &settings, &mut |_| {}).unwrap();
+        let rows = LabelledRows::of(&readings, &settings).unwrap();
+        let Fitted::Logistic(learned) = &training.model.horizons[0].model else { panic!("another model") };
+        let LabelledPart { matrix, full, docks_then, .. } = &rows.train;
+        let tuning = Tuning { alpha: learned.alpha(), ..Tuning::default() };
+        let again = Fitted::fit(ModelName::Logistic, Rows { matrix, full, docks_then }, tuning).unwrap();
+        assert_eq!(again, training.model.horizons[0].model);
+        assert!(training.tested.forecasts.contains(&(ModelName::Logistic, again.predict(&rows.test.matrix))));
+        assert_eq!(rows.horizon_seconds, training.horizon_seconds);
     }
 
     #[test]

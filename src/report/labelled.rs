@@ -42,6 +42,7 @@ impl TableKind {
 /// |---|---|---|
 /// | `stationcode` | text | |
 /// | `last_reported` | 64-bit integer | event time of the origin, seconds since 1970 (UTC) |
+/// | `horizon_seconds` | 64-bit integer | how far ahead the target lies |
 /// | `part` | text | `train` or `test` |
 /// | `full` | boolean | whether the station was full at the target |
 /// | `docks_then` | 64-bit integer | free docks at the target |
@@ -73,6 +74,7 @@ fn frame(rows: &LabelledRows) -> PolarsResult<DataFrame> {
     let mut table = vec![
         StringChunked::from_iter_options("stationcode".into(), codes).into_column(),
         Int64Chunked::from_vec("last_reported".into(), times.collect()).into_column(),
+        Int64Chunked::from_vec("horizon_seconds".into(), vec![rows.horizon_seconds; height]).into_column(),
         StringChunked::from_iter_options("part".into(), names).into_column(),
         BooleanChunked::from_iter_options("full".into(), full).into_column(),
         Int64Chunked::from_vec("docks_then".into(), docks.collect()).into_column(),
@@ -119,7 +121,7 @@ mod tests {
         let path = folder.path().join("rows.parquet");
         assert_eq!(write_labelled_rows(&path, &rows).unwrap(), count);
         let read = ParquetReader::new(File::open(&path).unwrap()).finish().unwrap();
-        assert_eq!(read.shape(), (count, 5 + columns().len()));
+        assert_eq!(read.shape(), (count, 6 + columns().len()));
         for (place, column) in columns().iter().enumerate() {
             let told = read.column(column.name).unwrap().f64().unwrap();
             let own = rows.train.matrix.values.column(place).into_iter().chain(rows.test.matrix.values.column(place));
@@ -132,8 +134,8 @@ mod tests {
         assert_eq!(write_labelled_rows(&path, &rows).unwrap(), count);
         let text = std::fs::read_to_string(path).unwrap();
         assert_eq!(text.lines().count(), 1 + count);
-        assert!(text.starts_with("stationcode,last_reported,part,full,docks_then,"), "{text}");
-        let parts: Vec<_> = text.lines().skip(1).map(|line| line.split(',').nth(2).unwrap()).collect();
+        assert!(text.starts_with("stationcode,last_reported,horizon_seconds,part,full,docks_then,"), "{text}");
+        let parts: Vec<_> = text.lines().skip(1).map(|line| line.split(',').nth(3).unwrap()).collect();
         assert_eq!(parts.iter().filter(|&&part| part == "train").count(), rows.train.times.len());
         assert!(parts.is_sorted_by(|a, b| a >= b), "the training rows stand first");
     }
