@@ -390,10 +390,38 @@ fn part3_finds_the_same_by_dataframe_by_sql_and_by_hand() {
     let found = both["statistics"]["sometimes_empty"].as_array().unwrap();
     assert!(found.iter().map(|station| station["stationcode"].as_str().unwrap()).eq(empty.iter()));
 
+    // In one pass: less, and in that the same.
+    let overview = stats(&["--data", "history.csv", "--overview"]);
+    assert_eq!(overview["repeats"], both["repeats"]);
+    assert_part(&overview["overview"], &both["statistics"]);
+    let told = printed(
+        &folder,
+        "part3_stats",
+        &["--data", "history.csv", "--overview", "--zone", "grid:1km", "--out", "less"],
+    );
+    for part in ["(in one pass)\n", "\nCommunes\n", "\nZones\n", "\nSometimes empty: "] {
+        assert!(told.contains(part) && !told.contains("Over time"), "{part}: {told}");
+    }
+    assert!(folder.path().join("less/mean-occupancy.png").is_file());
+
     let text = printed(&folder, "part3_stats", &["--data", "history.csv", "--out", "drawn"]);
     assert!(text.contains(&format!("\nSometimes empty: {} of 5 stations\n", empty.len())), "{text}");
     assert!(text.contains("\nPartitions: "), "{text}");
     assert!(folder.path().join("drawn/mean-occupancy.png").is_file());
+}
+
+/// What `part` says is said by `whole` too.
+fn assert_part(part: &Value, whole: &Value) {
+    match (part, whole) {
+        (Value::Object(part), Value::Object(whole)) => {
+            part.iter().for_each(|(key, value)| assert_part(value, whole.get(key).unwrap_or(&Value::Null)));
+        }
+        (Value::Array(part), Value::Array(whole)) => {
+            assert_eq!(part.len(), whole.len());
+            part.iter().zip(whole).for_each(|(part, whole)| assert_part(part, whole));
+        }
+        _ => assert_eq!(part, whole),
+    }
 }
 
 #[test]
@@ -1029,6 +1057,7 @@ fn wrong_usage_exits_with_2_before_anything_is_done() {
         ("part3_stats", &["--max-gap", "0s"], &["--max-gap: 0ns is no time", "; write for example 2h"]),
         ("part3_stats", &["--zone", "street"], &["--zone: `street`", "; known: commune, arrondissement, grid:"]),
         ("part3_stats", &["--partitions", "0"], &["'0' for '--partitions", "1..=4096"]),
+        ("part3_stats", &["--overview", "--engine", "sql"], &["--overview", "cannot be used with", "--engine"]),
         ("part3_stats", &["--engine", "awk"], &["--engine", "`awk`", "dataframe"]),
         ("part4_train", &["--model", "nonsense"], &["--model", "`nonsense`", "; one of persistence, calibrated, "]),
         ("part4_train", &["--split", "yesterday"], &["'yesterday' for '--split"]),

@@ -27,14 +27,15 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
-use velib::batch::{History, data_files};
+use velib::batch::{History, Overview, OverviewOfFiles, data_files};
 use velib::ingest::{
-    Api, Fallback, Gbfs, Metrics, Note, Opendatasoft, Recording, SetAside, SimulatedNetwork, SimulationConfig,
-    Snapshot, Source, Stop, VELIB_GBFS,
+    Api, Fallback, FilesRead, Gbfs, Metrics, Note, Opendatasoft, Recording, SetAside, SimulatedNetwork,
+    SimulationConfig, Snapshot, Source, Stop, VELIB_GBFS,
 };
 use velib::kafka::{Broker, ClientProperties};
 use velib::report::{Figure, StationPoint, StationWeek};
 use velib::serve::{MetricsServer, ServeAddress};
+use velib::streaming::Zones;
 use velib::{Error, Result, StationCode, StationStatus};
 
 /// Reads the command line, runs `main`, and turns its answer into an exit code: 0, 1 for a failure, 2 for wrong usage.
@@ -328,11 +329,30 @@ impl DataOptions {
             progress.show(|| format!("{readings} readings read"));
         })?;
         drop(progress);
-        let found = history.found();
+        Ok((self.found(history.found()), history))
+    }
+
+    /// What the history is, in words, and what counts every reading of it once.
+    pub fn overview(&self, zones: Option<&Zones>) -> Result<(String, OverviewOfFiles)> {
+        if self.data.is_empty() {
+            let (described, readings) = self.read()?;
+            let overview = Overview::of(&readings, zones);
+            return Ok((described, OverviewOfFiles { overview, repeats: 0, found: FilesRead::default() }));
+        }
+        let mut progress = Progress::new();
+        let overview = Overview::read(&data_files(&self.data)?, zones, &mut |readings| {
+            progress.show(|| format!("{readings} readings read"));
+        })?;
+        drop(progress);
+        Ok((self.found(&overview.found), overview))
+    }
+
+    /// Tells what was noticed in files; what they are, in words.
+    fn found(&self, found: &FilesRead) -> String {
         report_notes(&found.notes);
         report_some_set_aside(&found.set_aside, found.unreadable);
         let files = self.data.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-        Ok((format!("{files} ({} readings as read)", history.len()), history))
+        format!("{files} ({} readings as read)", found.readings)
     }
 }
 

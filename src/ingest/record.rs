@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use super::drift::Drift;
 use crate::station::{StationCode, StationStatus};
 
-pub(crate) use cell::Cell;
+pub(crate) use cell::{Cell, YEARS};
 pub(crate) use json::{Dialect, RecordSeed, Slot};
 
 /// The time of arrival of a reading whose file does not say it, until the whole file is read.

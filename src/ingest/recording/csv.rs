@@ -1,11 +1,15 @@
 //! A table as CSV: one line of column names; parted by commas as recordings are, by semicolons as the portal's exports, or tabs.
 
+mod cells;
+mod lines;
+
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::str;
 
 use csv::{ByteRecord, ReaderBuilder};
 
+use self::cells::Layout;
 use super::columns;
 use super::rows::Rows;
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -31,17 +35,24 @@ pub(super) fn read(path: &Path, mut file: impl Read + Seek, drift: &mut Drift, r
     }
     let names: Vec<_> = header.iter().map(|name| str::from_utf8(name).unwrap_or("?").trim()).collect();
     let slots = columns(path, &names, drift)?;
+    let start = reader.position().clone();
+    // By several threads as far as every line is a row; from there on, or from the start, by one.
+    let start = match Layout::of(&slots, delimiter) {
+        Some(layout) => lines::read(path, &layout, reader.get_mut(), start, drift, rows)?,
+        None => start,
+    };
+    reader.seek_raw(SeekFrom::Start(start.byte()), start).map_err(fail)?;
     let mut row = ByteRecord::new();
     let mut bad = Vec::new();
     while reader.read_byte_record(&mut row).map_err(fail)? {
         let reading = if row.len() == header.len() {
-            record(&row, &slots).reading(None, rows.texts(), drift)
+            record(row.iter(), &slots).reading(None, rows.texts(), drift)
         } else {
             Err(format!("{} cells under {} columns", row.len(), header.len()))
         };
         match reading {
             Ok(reading) => rows.reading(path, reading)?,
-            Err(_) if !rows.keeps(bad.len()) => rows.pass_over(),
+            Err(_) if !rows.keeps(bad.len()) => rows.pass_over(1),
             Err(reason) => {
                 let start = row.position().map(|start| (start.byte(), start.line())).unwrap_or_default();
                 bad.push((start, reader.position().byte(), reason));
@@ -85,9 +96,9 @@ fn text_between(file: &mut (impl Read + Seek), start: u64, end: u64) -> std::io:
 }
 
 /// The cells of a row under the columns that they stand in.
-fn record<'r>(row: &'r ByteRecord, slots: &[Slot]) -> Record<'r> {
+fn record<'r>(cells: impl Iterator<Item = &'r [u8]>, slots: &[Slot]) -> Record<'r> {
     let mut record = Record::default();
-    for (bytes, slot) in row.iter().zip(slots) {
+    for (bytes, slot) in cells.zip(slots) {
         match (slot, Cell::bytes_of(bytes)) {
             (Slot::Field(field), cell) => record.set(*field, cell),
             (Slot::Position, Cell::Text(text)) => record.set_position(text),
