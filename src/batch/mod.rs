@@ -5,7 +5,8 @@
 //! memory, table by table. [`statistics`] summarises a table by polars' DataFrame API or by SQL ([`Engine`]): one set of
 //! definitions ([`Statistics`]), two ways to compute it, one answer; [`Gathered`] puts those of several tables together.
 //! [`partition_statistics`] computes the same from parts of the table, and [`compare_partitions`] times one way of partitioning
-//! against another. [`Behaviour`]s are zones of stations whose week is alike. [`query()`] asks SQL of one's own of the table, and of its stations.
+//! against another. [`Behaviour`]s are zones of stations whose week is alike. [`query()`] asks SQL of one's own of the table, and
+//! of its stations. [`shortages`] tells where riders found no bike or no dock.
 //!
 //! ```
 //! use velib::batch::{Engine, Table, statistics};
@@ -44,6 +45,7 @@ mod part;
 mod partitions;
 mod profile;
 mod query;
+mod shortage;
 mod sql;
 mod statistics;
 mod table;
@@ -65,5 +67,9 @@ pub use over_time::{
 pub use partitions::{MAX_PARTITIONS, PartitionReport, PartitionTimes, compare_partitions, partition_statistics};
 pub use profile::{WEEK_HOURS, WeekProfile};
 pub use query::{Answer, AnswerColumn, ColumnType, Value, query};
+pub use shortage::{
+    DayInterval, Kind, Kinds, Lack, MissingDocks, Move, Moves, NEAR, PRIOR_BIKES, SILENT_HOURS, Shortages,
+    SilentStation, StationDocks, StationName, StationShortage, shortages,
+};
 pub use statistics::{Share, SometimesEmpty, StationStatistics, Statistics, Summary, ZoneStatistics};
 pub use table::{MAX_GAP, Table, TableSettings};
