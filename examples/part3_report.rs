@@ -80,7 +80,7 @@ fn write(folder: &Path, report: &Report) -> Result<()> {
 }
 
 fn print(result: &Shortages) -> Result<()> {
-    common::print(format_args!("{} stations over {} days", result.stations, result.days))?;
+    common::print(format_args!("Stations: {}; days: {}", result.stations, result.days))?;
     let percent = |share: Option<f64>| share.map_or_else(|| "–".into(), |share| format!("{:.1} %", 100.0 * share));
     let row = |name: &str, lack: &Lack| {
         let interval =

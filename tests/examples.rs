@@ -1002,7 +1002,7 @@ fn a_broker_that_is_away_is_told_with_its_address() {
 fn wrong_usage_exits_with_2_before_anything_is_done() {
     let (folder, broker) = (folder(), nobody());
     let two = ["--horizon", "15m,60m"];
-    let cases: [(&str, &[&str], &[&str]); 27] = [
+    let cases: [(&str, &[&str], &[&str]); 28] = [
         ("part1_fetch", &["--nonsense"], &["unexpected argument '--nonsense'"]),
         ("part1_fetch", &["--api", "v3"], &["--api", "`v3`", "; write v2.1 or v1.0"]),
         ("part1_fetch", &["--endpoint", "nonsense"], &["--endpoint: ", "; write http://HOST:PORT"]),

@@ -142,7 +142,8 @@ fn one_station_and_one_day_say_how_little_they_rest_on() {
         (&report["stations"], &report["moves"]["pairs"], &report["bikes"]["answered_hours"]),
         (&1.into(), &0.into(), &0.0.into())
     );
-    assert!(page(&folder).contains("Of 1 stations 1 have no other within 300 m"));
+    assert!(page(&folder).contains("None, as far as these data show."));
+    assert!(page(&folder).contains("Without another station within 300 m: 1 of 1."));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Each figure is a plain struct. [`Figure`] is any of them: it draws itself as PNG or SVG, and its JSON reads back to the
 //! same figure, so a drawing can be changed without computing again. The font is compiled in and plotters only fills
 //! pixels: a figure looks the same on every machine, also on one without fonts. A [`Page`] holds figures, tables and text in
-//! one HTML file that needs nothing else.
+//! one HTML file that needs nothing else; [`shortage_page`] is the one that answers the question of Part 3.
 //!
 //! ```
 //! use velib::report::{Figure, Zone, ZoneOccupancy};

@@ -4,7 +4,7 @@ mod figures;
 mod tables;
 mod words;
 
-use super::{NamedFigure, Page, Section};
+use super::{NamedFigure, Page, PageTable, Section};
 use crate::batch::{Lack, Shortages, StationName, StationShortage};
 
 pub use figures::shortage_figures;
@@ -19,12 +19,13 @@ pub fn shortage_page(result: &Shortages, source: &str, figures: &[NamedFigure]) 
     let own = |names: &[&str]| {
         figures.iter().filter(|named| names.contains(&named.name)).map(|named| named.figure.clone()).collect()
     };
-    let section = |heading: &str, text: Vec<String>, tables, names: &[&str]| Section {
-        heading: heading.into(),
-        text,
-        more: None,
-        tables,
-        figures: own(names),
+    // A table without rows tells nothing that the text does not.
+    let section = |heading: &str, mut text: Vec<String>, mut tables: Vec<PageTable>, names: &[&str]| {
+        let had = tables.len();
+        tables.retain(|table| !table.rows.is_empty());
+        let figures = if tables.len() < had { Vec::new() } else { own(names) };
+        text.extend((tables.len() < had).then(|| "None, as far as these data show.".to_owned()));
+        Section { heading: heading.into(), text, more: None, tables, figures }
     };
     let sections = vec![
         section("In short", words::in_short(result), vec![tables::network(result)], &[]),

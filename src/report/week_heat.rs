@@ -121,7 +121,12 @@ fn draw_key(scene: &mut Scene, most: f64) {
     let steps = (bar.from - bar.to) as i32;
     for step in 0..steps {
         let y = bar.from - f64::from(step);
-        scene.rectangle((LEFT, y - 1.0), (LEFT + 26.0, y), shade(f64::from(step) / f64::from(steps)));
+        // Each reaches below the next, so that no seam shows where the drawing is scaled.
+        scene.rectangle(
+            (LEFT, y - 1.0),
+            (LEFT + 26.0, (y + 2.0).min(bar.from)),
+            shade(f64::from(step) / f64::from(steps)),
+        );
     }
     for tick in bar.round_ticks(5.0, |value, decimals| format!("{:.*} %", decimals.saturating_sub(2), value * 100.0)) {
         let y = bar.at(tick.value);

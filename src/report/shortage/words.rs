@@ -1,5 +1,6 @@
 //! The texts of the page of shortages.
 
+use super::super::axis::counted;
 use super::called;
 use super::tables::{number, percent};
 use crate::batch::{Lack, NEAR, PRIOR_BIKES, SILENT_HOURS, Shortages};
@@ -63,10 +64,8 @@ pub(super) fn in_short(result: &Shortages) -> Vec<String> {
         ));
     }
     if result.bikes.missed_interval.is_none() {
-        let days = result.days;
-        text.push(format!(
-            "There are {days} days in these data, too few to say how sure a number is: no interval is given."
-        ));
+        let days = counted(usize::try_from(result.days).unwrap_or(usize::MAX), "day", "days");
+        text.push(format!("The data touch {days}, too few to say how sure a number is: no interval is given."));
     }
     text
 }
@@ -82,7 +81,8 @@ pub(super) fn when() -> Vec<String> {
 pub(super) fn whereabouts(result: &Shortages) -> Vec<String> {
     let far = result.by_station.iter().filter(|station| station.neighbours == 0).count();
     vec![format!(
-        "Full discs: riders find no bike there. Rings: they find no dock. Of {} stations {far} have no other within {NEAR} m.",
+        "Full discs: riders find no bike there. Rings: they find no dock. Without another \
+         station within {NEAR} m: {far} of {}.",
         number(result.stations as f64, 0)
     )]
 }
@@ -95,8 +95,8 @@ pub(super) fn ranking(wanted: &str) -> Vec<String> {
 
 pub(super) fn moves(result: &Shortages) -> Vec<String> {
     vec![format!(
-        "While a station was empty, a neighbour within {NEAR} m was at least half full of bikes for {} riders, at {} pairs of \
-         stations. Each empty moment is given to the nearest such neighbour alone. At most so many could be saved: bikes that \
+        "While a station was empty, a neighbour within {NEAR} m was at least half full of bikes for {} riders (pairs of \
+         stations: {}). Each empty moment is given to the nearest such neighbour alone. At most so many could be saved: bikes that \
          are moved are missed where they were, and how many were moved is not counted.",
         number(result.moves.missed, 0),
         result.moves.pairs
@@ -106,19 +106,21 @@ pub(super) fn moves(result: &Shortages) -> Vec<String> {
 pub(super) fn docks(result: &Shortages) -> Vec<String> {
     let missing = &result.missing_docks;
     vec![format!(
-        "{} of {} docks at {} stations were neither free nor held a bike that can be taken, for half of the time or more. They look \
-         broken, or blocked by a bike that is; each one mended is room for a return.",
+        "{} of {} docks, at {} of {} stations, were neither free nor held a bike that can be taken, for half of the time or more. They \
+         look broken, or blocked by a bike that is; each one mended is room for a return.",
         number(missing.docks as f64, 0),
         number(missing.capacity as f64, 0),
-        missing.stations.len()
+        missing.stations.len(),
+        number(result.stations as f64, 0)
     )]
 }
 
 pub(super) fn silent(result: &Shortages) -> Vec<String> {
     vec![format!(
-        "{} stations had not been heard of for more than {SILENT_HOURS} hours when the data end. What is shown of them to \
-         riders is old.",
-        result.silent.len()
+        "Not heard of for more than {SILENT_HOURS} hours when the data end: {} of {} stations. What is shown of them to riders is \
+         old.",
+        result.silent.len(),
+        number(result.stations as f64, 0)
     )]
 }
 
