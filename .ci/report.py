@@ -88,9 +88,11 @@ def tables_agree(tables, report):
         best = sorted(stations.values(), key=lambda s: -s[kind]["missed"])[:len(rows)]
         assert len(rows) == 15 and [code(row[0]) for row in rows] == [s["stationcode"] for s in best]
         for row in rows:
-            lack = stations[code(row[0])][kind]
-            for cell, key in zip((row[1], *row[3:6], row[7]), ("missed", "hours", "share", "answered_share", "seen_hours")):
+            station = stations[code(row[0])]
+            lack = station[kind]
+            for cell, key in zip((row[1], *row[3:5], row[6].removesuffix(" *")), ("missed", "hours", "share", "seen_hours"), strict=True):
                 checked += same(cell, lack[key])
+            checked += same(row[5], lack["answered_share"] if station["neighbours"] else None)
             checked += between(row[2], lack["missed_interval"])
     for place, wanted in ((1, "bikes"), (3, "docks")):
         shares = sorted((share for share in report[f"{wanted}_by_hour"] if share is not None), reverse=True)

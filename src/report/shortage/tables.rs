@@ -69,27 +69,17 @@ pub(super) fn ranking(result: &Shortages, wanted: &str, lack: fn(&StationShortag
             interval(lack.missed_interval, 1),
             number(lack.hours, 1),
             percent(lack.share),
-            percent(lack.answered_share),
-            station.neighbours.to_string(),
-            number(lack.seen_hours, 1),
-            if lack.seen_hours < LITTLE { "little" } else { "enough" }.into(),
+            percent(lack.answered_share.filter(|_| station.neighbours > 0)),
+            // Marked where it rests on little.
+            format!("{}{}", number(lack.seen_hours, 1), if lack.seen_hours < LITTLE { " *" } else { "" }),
         ]
     };
     table(
         &format!(
-            "The stations where most riders find no {wanted}. Seen: the hours in which their riders could be counted."
+            "The stations where most riders find no {wanted}; a dash where no other is within 300 m. Seen: the hours in which their \
+             riders could be counted; with a star they are few, and the rest is the network's."
         ),
-        &[
-            "station",
-            "riders missed",
-            "90 % interval",
-            "hours",
-            "of the time",
-            "one within 300 m",
-            "neighbours",
-            "seen, h",
-            "rests on",
-        ],
+        &["station", "riders missed", "90 % interval", "hours", "of the time", "one within 300 m", "seen, h"],
         ranked(result, lack).into_iter().map(row).collect(),
     )
 }
