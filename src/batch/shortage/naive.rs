@@ -245,9 +245,22 @@ proptest! {
         let (mut docks, mut capacity) = (BTreeMap::new(), 0);
         // Minutes known, minutes with neither; of electric and mechanical: minutes without, bikes times minutes.
         let (mut known, mut neither, mut without, mut bikes) = (0, 0, [0, 0], [0.0, 0.0]);
+        // In the minutes between two readings that show a move if there is one: bikes that moved, bikes times minutes.
+        let (mut watched, mut moved, mut stood) = (0, [0.0, 0.0], [0.0, 0.0]);
         for (code, station) in &all {
             let mut missing = Vec::new();
             for time in (-1..60 * 45).map(|minute| at(60 * minute)) {
+                let kinds = |reading: &StationStatus| Some([reading.ebike?, reading.mechanical?]).filter(|_| reading.is_open());
+                let next = station.readings.iter().position(|reading| reading.last_reported > time);
+                let pair = next.filter(|&next| next > 0).map(|next| (&station.readings[next - 1], &station.readings[next]));
+                let pair = pair.map(|(before, after)| (kinds(before), kinds(after), after.last_reported - before.last_reported));
+                if let Some((Some(had), Some(has), length)) = pair.filter(|(_, _, length)| *length <= gap) {
+                    watched += 1;
+                    for kind in [0, 1] {
+                        moved[kind] += (f64::from(has[kind]) - f64::from(had[kind])).abs() / length.num_minutes() as f64;
+                        stood[kind] += f64::from(had[kind]);
+                    }
+                }
                 let Some(reading) = station.at(time, gap).filter(|reading| reading.is_open()) else { continue };
                 if let (Some(all), Some(bikes), Some(docks)) = (reading.capacity, reading.bikes_available, reading.docks_available) {
                     missing.push(i64::from(all) - i64::from(bikes) - i64::from(docks));
@@ -278,6 +291,9 @@ proptest! {
         for (kind, place) in [(kinds.electric, 0), (kinds.mechanical, 1)] {
             prop_assert!(close(kind.only_other_hours, f64::from(without[place]) / 60.0));
             prop_assert!(all_close(kind.mean, (known > 0).then(|| bikes[place] / f64::from(known))));
+            prop_assert!(all_close(kind.moved.map(|moved| moved as f64), (watched > 0).then_some(moved[place])), "{kind:?}");
+            let a_day = (stood[place] > 0.0).then(|| moved[place] * 24.0 * 60.0 / stood[place]);
+            prop_assert!(all_close(kind.moved_per_bike_day, a_day), "{kind:?} {a_day:?}");
         }
     }
 }

@@ -143,7 +143,7 @@ pub(super) fn kinds(result: &Shortages) -> PageTable {
             known(kind.mean, 2),
             number(kind.only_other_hours, 1),
             percent(kind.only_other_share),
-            grouped(kind.moved as f64),
+            known(kind.moved.map(|moved| moved as f64), 0),
             known(kind.moved_per_bike_day, 2),
         ]
     };
