@@ -68,8 +68,8 @@ pub use partitions::{MAX_PARTITIONS, PartitionReport, PartitionTimes, compare_pa
 pub use profile::{WEEK_HOURS, WeekProfile};
 pub use query::{Answer, AnswerColumn, ColumnType, Value, query};
 pub use shortage::{
-    DayInterval, Kind, Kinds, Lack, MissingDocks, Move, Moves, NEAR, PRIOR_BIKES, SILENT_HOURS, Shortages,
-    SilentStation, StationDocks, StationName, StationShortage, shortages,
+    DayInterval, FEWEST_DAYS, Kind, Kinds, LITTLE_HOURS, Lack, MissingDocks, Move, Moves, NEAR, PRIOR_BIKES,
+    SILENT_HOURS, Shortages, SilentStation, StationDocks, StationName, StationShortage, shortages,
 };
 pub use statistics::{Share, SometimesEmpty, StationStatistics, Statistics, Summary, ZoneStatistics};
 pub use table::{MAX_GAP, Table, TableSettings};

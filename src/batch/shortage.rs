@@ -14,8 +14,10 @@
 //! - riders missed: Σₕ *qₛₕ* · hours without a bike in *h*; the same for docks with the bikes brought back.
 //!
 //! A bike counts as taken or brought back if two readings at most the greatest gap apart differ by it, the first of which had a bike (or
-//! a dock) and both of which rented out (or were open). What happens in between and cancels out is not seen, so with readings an hour
-//! apart all of this is a lower bound.
+//! a dock) and both of which rented out (or were open). None of this is a bound, for what pushes it either way is not measured. Too few
+//! are counted where bikes come and go between two readings and cancel out. Too many are where a van brings or takes bikes, and
+//! where one who finds none takes a bike next door and counts there as well. The correction raises a quiet station, and lowers a
+//! busy one, that was hardly seen.
 
 mod axis;
 mod calendar;
@@ -46,9 +48,9 @@ use crate::station::{StationCode, StationStatus};
 
 pub use demand::PRIOR_BIKES;
 pub use docks::{MissingDocks, StationDocks};
-pub use draws::DayInterval;
+pub use draws::{DayInterval, FEWEST_DAYS};
 pub use kinds::{Kind, Kinds};
-pub use lack::Lack;
+pub use lack::{LITTLE_HOURS, Lack};
 pub use moves::{Move, Moves};
 pub use silent::{SILENT_HOURS, SilentStation};
 
@@ -75,7 +77,10 @@ pub struct Shortages {
     pub never_open: u64,
     /// How many have no known place, and so no neighbours.
     pub without_place: u64,
-    /// The Paris days on which any reading holds: what the intervals are drawn from.
+    /// The Paris days on which any reading holds, however short.
+    pub dates: u64,
+    /// Those of them that the intervals are drawn from: on which readings hold for half as long as on the median day or longer, all
+    /// stations together. The median day is the one in which half of all that time is reached, the shortest days first.
     pub days: u64,
     /// The network without bikes.
     pub bikes: Lack,
@@ -181,7 +186,8 @@ pub fn shortages(readings: &[StationStatus], max_gap: Duration) -> Result<Shorta
         stations: stations.len() as u64,
         never_open: (all - stations.len()) as u64,
         without_place: stations.iter().filter(|station| station.place.is_none()).count() as u64,
-        days: calendar.days() as u64,
+        dates: calendar.days() as u64,
+        days: calendar.drawable().len() as u64,
         half_of_bikes: half_of(&bikes.stations),
         half_of_docks: half_of(&docks.stations),
         bikes: bikes.network,

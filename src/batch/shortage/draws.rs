@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 /// How often the days are drawn again.
 pub(super) const RESAMPLES: usize = 1000;
 /// The fewest days that say how days differ.
-const FEWEST_DAYS: usize = 3;
+pub const FEWEST_DAYS: usize = 3;
 /// How much of the resamples lies below an interval, and as much above.
 const TAIL: f64 = 0.05;
 
 /// Where a value lies with 90 %: between the 5th and the 95th percentile of 1000 resamples of the recorded days, and so far that it
-/// holds the value itself: a day drawn twice counts as two, which corrects an expectation more than one did. With few days it is too
-/// narrow, and of fewer than 3 there is none.
+/// holds the value itself: a day drawn twice counts as two, which corrects an expectation more than one did. A resample is scaled to
+/// the time that is known in all: times the hours known, over those of the days drawn. With few days it is too narrow, and of fewer
+/// than [`FEWEST_DAYS`] there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DayInterval {
     /// Lower end.
@@ -23,15 +24,17 @@ pub struct DayInterval {
     pub high: f64,
 }
 
-/// How often each day was drawn, for each resample; none of fewer than 3 days.
-pub(super) fn draws(days: usize, seed: u64) -> Vec<Vec<f64>> {
-    if days < FEWEST_DAYS {
+/// How often each of `all` days was drawn, for each resample: as many as are `drawable`, of these alone. None of fewer than 3.
+pub(super) fn draws(drawable: &[usize], all: usize, seed: u64) -> Vec<Vec<f64>> {
+    if drawable.len() < FEWEST_DAYS {
         return Vec::new();
     }
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut draw = || {
-        let mut times = vec![0.0; days];
-        (0..days).for_each(|_| times[(random.random::<f64>() * days as f64) as usize] += 1.0);
+        let mut times = vec![0.0; all];
+        for _ in drawable {
+            times[drawable[(random.random::<f64>() * drawable.len() as f64) as usize]] += 1.0;
+        }
         times
     };
     (0..RESAMPLES).map(|_| draw()).collect()
@@ -50,10 +53,12 @@ mod tests {
 
     #[test]
     fn whole_days_are_drawn_as_many_as_there_are_and_again_the_same() {
-        let drawn = draws(5, 7);
+        let days = [0, 2, 3, 4, 6];
+        let drawn = draws(&days, 7, 7);
         assert!(drawn.len() == RESAMPLES && drawn.iter().all(|times| times.iter().sum::<f64>() == 5.0));
-        assert!(drawn == draws(5, 7) && drawn != draws(5, 8));
-        assert!(draws(2, 7).is_empty() && interval(Vec::new(), 1.0).is_none());
+        assert!((0..7).all(|day| days.contains(&day) == drawn.iter().any(|times| times[day] > 0.0)));
+        assert!(drawn == draws(&days, 7, 7) && drawn != draws(&days, 7, 8));
+        assert!(draws(&days[..2], 7, 7).is_empty() && interval(Vec::new(), 1.0).is_none());
     }
 
     #[test]

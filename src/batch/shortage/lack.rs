@@ -5,15 +5,19 @@ use serde::{Deserialize, Serialize};
 use super::super::profile::WEEK_HOURS;
 use super::calendar::Calendar;
 use super::demand::{Week, of_network, of_station};
-use super::draws::{DayInterval, draws, interval};
+use super::draws::{DayInterval, FEWEST_DAYS, draws, interval};
 use super::tally::{Tally, Weeks};
 use crate::batch::over_time::quotient;
+
+/// A station at which riders were seen for less than this rests on little, on the network's hours more than on its own: a day, hours.
+pub const LITTLE_HOURS: f64 = 24.0;
 
 /// How long bikes were lacking, or docks, and how many riders that is expected to have turned away. Of several stations, the sums
 /// of theirs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lack {
-    /// Hours in which it is known whether there was one.
+    /// Hours in which there was one to be had, or none. While a station did not rent (or was not open) riders found none, and it
+    /// lacked none: such hours are not among these.
     pub known_hours: f64,
     /// Hours without one: no bike at a station that is [empty](crate::StationStatus::is_empty), no dock at one that is
     /// [full](crate::StationStatus::is_full).
@@ -29,9 +33,11 @@ pub struct Lack {
     /// The bikes that were taken in that time, or brought back.
     pub seen: f64,
     /// Σ over the hours of the week of the hours without one times the bikes expected per hour, bikes; `None` if riders could
-    /// nowhere be seen.
+    /// nowhere be seen, or none of the hours is known.
     pub missed: Option<f64>,
-    /// Where `missed` lies with 90 %; `None` of fewer than 3 days.
+    /// Where `missed` lies with 90 %. `None` of fewer than [`FEWEST_DAYS`](super::FEWEST_DAYS) [days](super::Shortages::days), or if
+    /// the station is known on fewer; and of a station with less than [`LITTLE_HOURS`](super::LITTLE_HOURS) `seen_hours`: its
+    /// rate is the network's, and how sure it is of its own the days do not tell.
     pub missed_interval: Option<DayInterval>,
     /// The same as `missed` over the answered hours.
     pub missed_answered: Option<f64>,
@@ -55,12 +61,12 @@ impl Lacks {
     pub(super) fn of(stations: &[Tally], calendar: &Calendar, seed: u64) -> Self {
         let mut network = Tally::empty(calendar);
         stations.iter().for_each(|station| network.add(station));
-        let all = network.weeks(calendar, |_| 1.0);
+        let all = network.weeks(calendar);
         let usual = of_network(&all.moved, &all.seen);
         let (mut lacks, mut rates) = (Vec::new(), Vec::new());
         let (mut missed, mut all_riders) = ([0.0; WEEK_HOURS], [0.0; WEEK_HOURS]);
         for tally in stations {
-            let own = tally.weeks(calendar, |_| 1.0);
+            let own = tally.weeks(calendar);
             let expected = usual.map(|usual| of_station(&usual, &own.moved, &own.seen));
             lacks.push(Lack::of(&own, expected.as_ref()));
             if let Some(rates_of_station) = expected {
@@ -87,6 +93,7 @@ impl Lack {
     fn of(weeks: &Weeks, rates: Option<&Week>) -> Self {
         let sum = |week: &Week| week.iter().sum::<f64>();
         let [known_hours, hours, answered_hours] = [&weeks.known, &weeks.short, &weeks.answered].map(sum);
+        let rates = rates.filter(|_| known_hours > 0.0);
         let missed = rates.map(|rates| priced(&weeks.short, rates));
         let expected = rates.map(|rates| priced(&weeks.known, rates));
         Self {
@@ -112,7 +119,7 @@ fn priced(hours: &Week, rates: &Week) -> f64 {
 }
 
 /// The intervals of the stations, which they take, and of their sum. Everything is estimated again from the days drawn, the
-/// network's hours too.
+/// network's hours too, and scaled to the time known: of the station for its own, of the network for the sum.
 fn draw_again(
     stations: &[Tally],
     network: &Tally,
@@ -120,26 +127,32 @@ fn draw_again(
     seed: u64,
     lacks: &mut [Lack],
 ) -> Option<DayInterval> {
-    let drawn = draws(calendar.days(), seed);
-    let usual = drawn.iter().map(|times| {
-        let weeks = network.weeks(calendar, |day| times[day]);
-        of_network(&weeks.moved, &weeks.seen)
-    });
+    let network = network.by_day(calendar);
     // A draw in which nobody could be seen says nothing; there is none if people were seen on most days.
-    let (drawn, usual): (Vec<_>, Vec<_>) =
-        drawn.iter().zip(usual).filter_map(|(times, usual)| Some((times, usual?))).unzip();
+    let again = |times: Vec<f64>| {
+        let all = network.drawn(&times);
+        Some((of_network(&all.moved, &all.seen)?, quotient(network.known(), all.known)?, times))
+    };
+    let drawn: Vec<_> = draws(calendar.drawable(), calendar.days(), seed).into_iter().filter_map(again).collect();
     let mut sums = vec![0.0; drawn.len()];
     for (tally, lack) in stations.iter().zip(&mut *lacks) {
-        let mut missed = vec![0.0; drawn.len()];
-        if !tally.is_never_short() {
-            for ((times, usual), missed) in drawn.iter().zip(&usual).zip(&mut missed) {
-                let own = tally.weeks(calendar, |day| times[day]);
-                *missed = priced(&own.short, &of_station(usual, &own.moved, &own.seen));
+        let days = tally.by_day(calendar);
+        let mut missed = Vec::with_capacity(drawn.len());
+        if days.is_never_short() {
+            missed.resize(drawn.len(), 0.0);
+        } else {
+            for ((usual, _, times), sum) in drawn.iter().zip(&mut sums) {
+                let own = days.drawn(times);
+                let riders = priced(&own.short, &of_station(usual, &own.moved, &own.seen));
+                *sum += riders;
+                // Of days on which it is not known nothing follows for it.
+                missed.extend(quotient(days.known(), own.known).map(|scale| scale * riders));
             }
         }
-        sums.iter_mut().zip(&missed).for_each(|(sum, missed)| *sum += missed);
-        lack.missed_interval = lack.missed.and_then(|estimate| interval(missed, estimate));
+        let tells = lack.seen_hours >= LITTLE_HOURS && days.known_days(calendar.drawable()) >= FEWEST_DAYS;
+        lack.missed_interval = lack.missed.filter(|_| tells).and_then(|estimate| interval(missed, estimate));
     }
+    sums.iter_mut().zip(&drawn).for_each(|(sum, (_, scale, _))| *sum *= scale);
     let estimate = lacks.iter().filter_map(|lack| lack.missed).sum();
     interval(sums, estimate)
 }

@@ -17,14 +17,14 @@ const MOST: usize = 10;
 ///
 /// A station has bikes to give while it rents out, its capacity is known and above zero, and its bikes fill half of that or more.
 /// Each moment in which a station is empty goes to the nearest such station within [`NEAR`](super::NEAR) metres, of two at one
-/// distance to the first by code, and to no other.
+/// distance to the first by code, and to no other. A pair for which no riders are expected in vain is none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Moves {
     /// Riders expected in vain at stations while a neighbour had bikes to give, all pairs together.
     pub missed: f64,
     /// How many pairs, from and to, that is spread over.
     pub pairs: u64,
-    /// The ten pairs that would have saved the most riders, the most first.
+    /// The ten pairs that could have saved the most riders, the most first; at most ten.
     pub top: Vec<Move>,
 }
 
@@ -37,9 +37,10 @@ pub struct Move {
     pub to: StationName,
     /// How far apart they are, metres.
     pub metres: f64,
-    /// Hours in which one was empty and the other had bikes to give.
+    /// Hours in which one was empty and the other had bikes to give, and no nearer neighbour of the empty one had.
     pub hours: f64,
-    /// Riders expected in vain in that time: Σ of the hours times the bikes expected per hour.
+    /// Riders expected in vain in that time: Σ of the hours times the bikes expected per hour. Above zero, and the most that the move
+    /// could have saved.
     pub missed: f64,
     /// The same by hour of the day in Paris, 24 values.
     pub by_hour: Vec<f64>,
@@ -73,8 +74,9 @@ pub(super) fn moves(
                     by_hour[place % 24] += milliseconds as f64 / HOUR as f64 * rates[calendar.week_hour(place)];
                 });
             }
-            if let Some((from, to)) = StationName::of(&stations[from]).zip(StationName::of(to)).filter(|_| held > 0) {
-                let missed = by_hour.iter().sum();
+            let missed = by_hour.iter().sum::<f64>();
+            if let Some((from, to)) = StationName::of(&stations[from]).zip(StationName::of(to)).filter(|_| missed > 0.0)
+            {
                 let (first, length, when_missed) = shortest_half(&by_hour);
                 let (when_from, when_until) = (first as u64, ((first + length - 1) % 24 + 1) as u64);
                 let hours = held as f64 / HOUR as f64;

@@ -32,6 +32,12 @@ impl Wanted {
         }
     }
 
+    /// Whether it is known if riders found one. Where they cannot rent (or bring back) they find none and the station is not short: such
+    /// time counts as neither.
+    fn is_known(self, reading: &StationStatus) -> bool {
+        self.is_short(reading) == Some(true) || self.is_there(reading)
+    }
+
     /// The bikes that were taken, or brought back, from a reading until the next; `None` where riders could not, or it is unknown.
     fn moved(self, before: &StationStatus, after: &StationStatus) -> Option<u32> {
         let (had, has) = (before.bikes_available?, after.bikes_available?);
@@ -62,7 +68,7 @@ pub(super) struct Tally(Vec<Cell>);
 
 /// The same by hour of the week. Times are in hours.
 pub(super) struct Weeks {
-    /// In which it is known whether there was one.
+    /// In which there was one to be had, or none.
     pub(super) known: Week,
     /// In which there was none.
     pub(super) short: Week,
@@ -84,7 +90,7 @@ impl Tally {
         max_gap: i64,
     ) -> Self {
         let mut cells = vec![Cell::default(); 24 * calendar.days()];
-        for (_, span) in station.holds().filter(|(reading, _)| wanted.is_short(reading).is_some()) {
+        for (_, span) in station.holds().filter(|(reading, _)| wanted.is_known(reading)) {
             calendar.cut(span, |place, held| cells[place].known += held as f64);
         }
         let short = station.spans(|reading| wanted.is_short(reading) == Some(true));
@@ -121,28 +127,77 @@ impl Tally {
         }
     }
 
-    /// Whether it never lacked what is wanted.
-    pub(super) fn is_never_short(&self) -> bool {
-        self.0.iter().all(|cell| cell.short <= 0.0)
-    }
-
-    /// By hour of the week, each day as often as it is said.
-    pub(super) fn weeks(&self, calendar: &Calendar, times: impl Fn(usize) -> f64) -> Weeks {
+    /// By hour of the week.
+    pub(super) fn weeks(&self, calendar: &Calendar) -> Weeks {
         let none = [0.0; WEEK_HOURS];
         let mut weeks = Weeks { known: none, short: none, answered: none, seen: none, moved: none };
-        for (day, cells) in self.0.chunks(24).enumerate() {
-            let times = times(day);
-            if times > 0.0 {
-                let first = calendar.week_hour(24 * day);
-                for (hour, cell) in (first..).zip(cells) {
-                    weeks.known[hour] += times * cell.known / HOUR as f64;
-                    weeks.short[hour] += times * cell.short / HOUR as f64;
-                    weeks.answered[hour] += times * cell.answered / HOUR as f64;
-                    weeks.seen[hour] += times * cell.seen / HOUR as f64;
-                    weeks.moved[hour] += times * cell.moved;
-                }
-            }
+        for (place, cell) in self.0.iter().enumerate() {
+            let hour = calendar.week_hour(place);
+            weeks.known[hour] += cell.known / HOUR as f64;
+            weeks.short[hour] += cell.short / HOUR as f64;
+            weeks.answered[hour] += cell.answered / HOUR as f64;
+            weeks.seen[hour] += cell.seen / HOUR as f64;
+            weeks.moved[hour] += cell.moved;
         }
         weeks
+    }
+
+    /// What the draws need.
+    pub(super) fn by_day(&self, calendar: &Calendar) -> ByDay {
+        let day = |(day, cells): (usize, &[Cell])| {
+            let first = calendar.week_hour(24 * day);
+            let known = cells.iter().map(|cell| cell.known).sum::<f64>() / HOUR as f64;
+            let hours = (first..).zip(cells).filter(|(_, cell)| cell.short > 0.0 || cell.seen > 0.0);
+            (
+                known,
+                hours
+                    .map(|(hour, cell)| (hour, cell.short / HOUR as f64, cell.seen / HOUR as f64, cell.moved))
+                    .collect(),
+            )
+        };
+        ByDay(self.0.chunks(24).enumerate().map(day).collect())
+    }
+}
+
+/// Of each day the hours known, and of each hour of the week in which anything lacked or could be seen: the hour, how much of it lacked
+/// and was seen, and the bikes that moved. The draws go over it a thousand times, so it holds nothing else.
+pub(super) struct ByDay(Vec<(f64, Vec<(usize, f64, f64, f64)>)>);
+
+/// What some days come to, each as often as it was drawn. Times are in hours.
+pub(super) struct Drawn {
+    pub(super) known: f64,
+    pub(super) short: Week,
+    pub(super) seen: Week,
+    pub(super) moved: Week,
+}
+
+impl ByDay {
+    /// Hours in which it is known whether there was one.
+    pub(super) fn known(&self) -> f64 {
+        self.0.iter().map(|(known, _)| known).sum()
+    }
+
+    /// How many of these days are known at all.
+    pub(super) fn known_days(&self, days: &[usize]) -> usize {
+        days.iter().filter(|&&day| self.0[day].0 > 0.0).count()
+    }
+
+    /// Whether what is wanted never lacked.
+    pub(super) fn is_never_short(&self) -> bool {
+        self.0.iter().flat_map(|(_, hours)| hours).all(|&(_, short, ..)| short <= 0.0)
+    }
+
+    pub(super) fn drawn(&self, times: &[f64]) -> Drawn {
+        let none = [0.0; WEEK_HOURS];
+        let mut drawn = Drawn { known: 0.0, short: none, seen: none, moved: none };
+        for ((known, hours), &times) in self.0.iter().zip(times).filter(|(_, times)| **times > 0.0) {
+            drawn.known += times * known;
+            for &(hour, short, seen, moved) in hours {
+                drawn.short[hour] += times * short;
+                drawn.seen[hour] += times * seen;
+                drawn.moved[hour] += times * moved;
+            }
+        }
+        drawn
     }
 }
