@@ -11,8 +11,6 @@ pub use figures::shortage_figures;
 
 /// How many stations a ranking shows.
 const RANKED: usize = 15;
-/// A station at which riders were seen for fewer hours rests on little: a day.
-const LITTLE: f64 = 24.0;
 
 /// The page of shortages and their figures ([`shortage_figures`]); `source` says where the data is from.
 pub fn shortage_page(result: &Shortages, source: &str, figures: &[NamedFigure]) -> Page {

@@ -25,7 +25,7 @@ pub fn shortage_figures(result: &Shortages, source: &str) -> Vec<NamedFigure> {
     let map = ShortageMap {
         title: "Where riders find no bike and no dock".into(),
         source: source.into(),
-        days: result.days,
+        days: result.dates,
         stations: result.by_station.iter().map(station).collect(),
     };
     vec![
@@ -55,7 +55,7 @@ fn ranking(
     let figure = ShortageRanking {
         title: format!("The stations where most riders find no {wanted}"),
         source: source.into(),
-        days: result.days,
+        days: result.dates,
         stations: ranked(result, lack).into_iter().filter_map(station).collect(),
     };
     named(

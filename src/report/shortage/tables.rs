@@ -2,8 +2,8 @@
 
 use super::super::PageTable;
 use super::super::axis::grouped;
-use super::{LITTLE, bikes, called, docks, ranked};
-use crate::batch::{DayInterval, Kind, Lack, Move, Shortages, StationShortage};
+use super::{bikes, called, docks, ranked};
+use crate::batch::{DayInterval, Kind, LITTLE_HOURS, Lack, Move, Shortages, StationShortage};
 
 const DASH: &str = "–";
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -71,13 +71,13 @@ pub(super) fn ranking(result: &Shortages, wanted: &str, lack: fn(&StationShortag
             percent(lack.share),
             percent(lack.answered_share.filter(|_| station.neighbours > 0)),
             // Marked where it rests on little.
-            format!("{}{}", number(lack.seen_hours, 1), if lack.seen_hours < LITTLE { " *" } else { "" }),
+            format!("{}{}", number(lack.seen_hours, 1), if lack.seen_hours < LITTLE_HOURS { " *" } else { "" }),
         ]
     };
     table(
         &format!(
             "The stations where most riders find no {wanted}; a dash where no other is within 300 m. Seen: the hours in which their \
-             riders could be counted; with a star they are few, and the rest is the network's."
+             riders could be counted; with a star they are few, the rest is the network's, and no interval is given."
         ),
         &["station", "riders missed", "90 % interval", "hours", "of the time", "one within 300 m", "seen, h"],
         ranked(result, lack).into_iter().map(row).collect(),
@@ -97,8 +97,9 @@ pub(super) fn moves(result: &Shortages) -> PageTable {
         ]
     };
     table(
-        "The ten moves that would have saved the most riders, and the hours of the day in which most of them came in vain.",
-        &["from", "to", "metres", "riders saved", "hours empty", "when", "riders then"],
+        "The ten moves that could have saved the most riders, and the hours of the day in which most of them came in vain. Hours: while \
+         one was empty, and the other was the nearest with bikes to give.",
+        &["from", "to", "metres", "riders, at most", "hours", "when", "then, at most"],
         result.moves.top.iter().map(row).collect(),
     )
 }
@@ -164,14 +165,15 @@ pub(super) fn kinds(result: &Shortages) -> PageTable {
 /// How much all of it rests on.
 pub(super) fn rests_on(result: &Shortages) -> PageTable {
     let little = |lack: fn(&StationShortage) -> &Lack| {
-        result.by_station.iter().filter(|station| lack(station).seen_hours < LITTLE).count()
+        result.by_station.iter().filter(|station| lack(station).seen_hours < LITTLE_HOURS).count()
     };
     let rows = [
         ("readings", result.readings as usize),
         ("stations", result.stations as usize),
         ("stations never open, left out", result.never_open as usize),
         ("stations without a place, so without neighbours", result.without_place as usize),
-        ("days, whole or in part", result.days as usize),
+        ("days, whole or in part", result.dates as usize),
+        ("days that intervals are drawn from", result.days as usize),
         ("stations at which departures were seen for less than a day", little(bikes)),
         ("stations at which returns were seen for less than a day", little(docks)),
     ];

@@ -3,7 +3,7 @@
 use super::super::axis::counted;
 use super::called;
 use super::tables::{number, percent};
-use crate::batch::{Lack, NEAR, PRIOR_BIKES, SILENT_HOURS, Shortages};
+use crate::batch::{FEWEST_DAYS, LITTLE_HOURS, Lack, NEAR, PRIOR_BIKES, SILENT_HOURS, Shortages};
 
 /// What a reader in a hurry takes away.
 pub(super) fn in_short(result: &Shortages) -> Vec<String> {
@@ -38,7 +38,7 @@ pub(super) fn in_short(result: &Shortages) -> Vec<String> {
     text.extend(result.half_of_docks.map(|count| half(count, "dock")));
     text.extend(result.moves.top.first().map(|first| {
         format!(
-            "Move bikes next door: up to {} riders came in vain while a neighbour was at least half full of bikes. It would have \
+            "Move bikes next door: up to {} riders came in vain while a neighbour was at least half full of bikes. It could have \
              helped most to take bikes from {} to {}, {} m away, before {}:00.",
             number(result.moves.missed, 0),
             called(&first.from),
@@ -63,9 +63,13 @@ pub(super) fn in_short(result: &Shortages) -> Vec<String> {
             percent(Some(mechanical))
         ));
     }
-    if result.bikes.missed_interval.is_none() {
-        let days = counted(usize::try_from(result.days).unwrap_or(usize::MAX), "day", "days");
-        text.push(format!("The data touch {days}, too few to say how sure a number is: no interval is given."));
+    if result.days < FEWEST_DAYS as u64 {
+        let count = |days: u64| counted(usize::try_from(days).unwrap_or(usize::MAX), "day", "days");
+        text.push(format!(
+            "The data touch {}, {} of them for long enough to compare: too few to say how sure a number is: no interval is given.",
+            count(result.dates),
+            number(result.days as f64, 0)
+        ));
     }
     text
 }
@@ -95,8 +99,8 @@ pub(super) fn ranking(wanted: &str) -> Vec<String> {
 
 pub(super) fn moves(result: &Shortages) -> Vec<String> {
     vec![format!(
-        "While a station was empty, a neighbour within {NEAR} m was at least half full of bikes for {} riders (pairs of \
-         stations: {}). Each empty moment is given to the nearest such neighbour alone. At most so many could be saved: bikes that \
+        "While a station was empty, a neighbour within {NEAR} m was at least half full of bikes for {} riders, at most (pairs \
+         of stations: {}). Each empty moment is given to the nearest such neighbour alone. Fewer would be saved: bikes that \
          are moved are missed where they were, and how many were moved is not counted.",
         number(result.moves.missed, 0),
         result.moves.pairs
@@ -136,14 +140,17 @@ pub(super) fn limits(result: &Shortages) -> Vec<String> {
     let hold = number(result.max_gap_seconds / 60.0, 0);
     [
         "No trips. Only counts at stations are known: who rode where, how long, or why not, is not. A bike that was taken and one \
-         that came between two reports cancel out, so departures and returns are lower bounds, the lower the further apart \
-         the reports."
+         that came between two reports cancel out: too few riders are counted, the fewer the further apart the reports."
             .into(),
         "No demand that hides. Who looked at the map and did not come is in no count; who comes to a station that is always empty \
          is estimated from its few hours with bikes and from the network. A rider who walked on and took a bike next door counts \
-         as missed here and as seen there."
+         as missed here and as seen there: one too many. A quiet station that was hardly seen is taken to be more like the \
+         network than it is, which makes it too many there, and too few at a busy one."
             .into(),
-        "No vans. Bikes that the operator moved count as taken or brought back."
+        "No vans. Bikes that the operator moved count as taken or brought back: too many riders, most where vans go most."
+            .into(),
+        "No bounds. Of these some make the numbers too low and some too high, and how much is not measured: the riders missed are \
+         neither a lower nor an upper bound, and the intervals say how days differ and nothing of this."
             .into(),
         "No broken bikes. A bike that cannot be ridden counts as one while the station says it can be taken."
             .into(),
@@ -163,13 +170,14 @@ pub(super) fn method(result: &Shortages) -> Vec<String> {
             "Riders expected: bikes taken (or brought back) per hour in each hour of the week while the station had a bike (or a dock), \
              corrected towards the network's hour at the station's level as if {PRIOR_BIKES} bikes had come as expected. An hour that was hardly \
              seen anywhere is taken to be like those around it. Riders \
-             missed: the sum over the hours of the week of the hours without one times that rate."
+             missed: the sum over the hours of the week of the hours without one times that rate. Known is a station's time while it had one \
+             or none; while it did not rent out (or was closed) it counts for nothing."
         ),
         format!(
-            "Intervals: 90 %, from 1000 draws of whole days with replacement; everything is estimated again from each. With few \
-             days they are too narrow. A station at which riders were seen for less than {} hours rests on little: on the network's \
-             hours more than on its own.",
-            super::LITTLE
+            "Intervals: 90 %, from 1000 draws of whole days with replacement, of those observed for at least half as long as the median \
+             day; everything is estimated again from each draw and scaled to the time that is known in all. With few days they are too \
+             narrow, and of fewer than {FEWEST_DAYS} there are none. A station at which riders were seen for less than {LITTLE_HOURS} \
+             hours rests on little, on the network's hours more than on its own: it has no interval."
         ),
     ]
     .into()
