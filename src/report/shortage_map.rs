@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::axis::{counted, grouped};
 use super::figure::{Drawing, RIDERS, check_in, check_known};
 use super::occupancy_map::{degree, fitted, is_place};
-use super::palette::{AXIS, BLUE, Colour, INK, PAPER, VERMILION};
+use super::palette::{AXIS, BLUE, Colour, INK, PAPER, QUIET, VERMILION};
 use super::scene::{Anchor, Point, Scene};
 use super::sheet::{HEADING, LABEL, TOP};
 use crate::error::Result;
@@ -37,9 +37,9 @@ pub struct ShortStation {
     pub lat: Option<f64>,
     /// Longitude, degrees east (WGS 84).
     pub lon: Option<f64>,
-    /// Riders who found no bike.
+    /// Riders who found no bike; unknown where it is never known whether there was one.
     pub no_bike: Option<f64>,
-    /// Riders who found no dock.
+    /// Riders who found no dock; unknown likewise.
     pub no_dock: Option<f64>,
 }
 
@@ -67,7 +67,11 @@ impl Drawing for ShortageMap {
         };
         let days = counted(usize::try_from(self.days).unwrap_or(usize::MAX), "day", "days");
         let stations = counted(placed.len(), "station", "stations");
-        let subtitle = format!("Riders expected in vain over {days} · {stations}{left_out}");
+        let unknown = match placed.iter().filter(|(_, station)| station.lacks() == Lacks::Unknown).count() {
+            0 => String::new(),
+            count => format!(" · {} unknown", grouped(count as f64)),
+        };
+        let subtitle = format!("Riders expected in vain over {days} · {stations}{unknown}{left_out}");
         let mut scene = Scene::sheet(&self.title, &subtitle, &self.source);
         let panel = fitted(&placed.iter().map(|(place, _)| *place).collect::<Vec<_>>());
         scene.y_axis(
@@ -99,8 +103,10 @@ enum Lacks {
     Bikes,
     Docks,
     Both,
-    /// Neither, or it is unknown.
+    /// Neither.
     Nothing,
+    /// Neither as far as is known, and one is not: who came in vain for that one is not said.
+    Unknown,
 }
 
 impl ShortStation {
@@ -118,7 +124,8 @@ impl ShortStation {
             _ if share >= MOSTLY => Lacks::Bikes,
             _ if share <= 1.0 - MOSTLY => Lacks::Docks,
             _ if share.is_finite() => Lacks::Both,
-            _ => Lacks::Nothing,
+            _ if self.no_bike.is_some() && self.no_dock.is_some() => Lacks::Nothing,
+            _ => Lacks::Unknown,
         }
     }
 }
@@ -134,6 +141,12 @@ fn dot(scene: &mut Scene, at: Point, radius: f64, lacks: Lacks) {
         Lacks::Docks => (VERMILION, 0.5),
         Lacks::Both => (AXIS, 0.25),
         Lacks::Nothing => return scene.disc(at, 2.0, AXIS),
+        Lacks::Unknown => {
+            // A cross: no disc of any size.
+            let (x, y) = at;
+            scene.line(&[(x - 4.0, y - 4.0), (x + 4.0, y + 4.0)], 1.5, QUIET);
+            return scene.line(&[(x - 4.0, y + 4.0), (x + 4.0, y - 4.0)], 1.5, QUIET);
+        }
     };
     scene.disc(at, radius + 0.8, PAPER);
     scene.disc(at, radius, INK);
@@ -150,6 +163,7 @@ fn draw_key(scene: &mut Scene, left: f64, most: f64) {
         (Lacks::Bikes, "no bike"),
         (Lacks::Docks, "no dock"),
         (Lacks::Both, "one or the other"),
+        (Lacks::Unknown, "is unknown"),
         (Lacks::Nothing, "what they"),
     ];
     for (place, (lacks, label)) in entries.into_iter().enumerate() {
@@ -157,11 +171,11 @@ fn draw_key(scene: &mut Scene, left: f64, most: f64) {
         dot(scene, (left + 16.0, y), 13.0, lacks);
         scene.text_beside((left + 48.0, y), Anchor::Start, LABEL, label);
     }
-    scene.text_beside((left + 48.0, TOP + 54.0 + 46.0 * 3.0 + 26.0), Anchor::Start, LABEL, "wanted");
+    scene.text_beside((left + 48.0, TOP + 54.0 + 46.0 * 4.0 + 26.0), Anchor::Start, LABEL, "wanted");
     if most > 0.0 {
-        scene.text((left, 420.0), Anchor::Start, HEADING, "Riders");
+        scene.text((left, 462.0), Anchor::Start, HEADING, "Riders");
         for (place, share) in [1.0, 0.25, 0.05].into_iter().enumerate() {
-            let y = 458.0 + 50.0 * place as f64;
+            let y = 500.0 + 50.0 * place as f64;
             dot(scene, (left + LARGEST, y), radius(share * most, most), Lacks::Bikes);
             let riders = share * most;
             let label = if riders >= 10.0 { grouped(riders) } else { format!("{riders:.1}") };

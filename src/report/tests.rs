@@ -5,7 +5,7 @@ use std::fs;
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 
-use super::scene::SHEET;
+use super::scene::{SHEET, Scene, Shape};
 use super::*;
 use crate::error::ErrorKind;
 use crate::model::{PrecisionRecallPoint, ReliabilityBin};
@@ -431,6 +431,23 @@ fn errors_name_the_value_and_the_file() {
     let error = week().draw("week.gif").unwrap_err();
     assert_eq!(error.to_string(), "week.gif: a figure is written as PNG or SVG; end the file's name in .png or .svg");
     assert_eq!(error.exit_code(), 2);
+}
+
+#[test]
+fn a_station_of_which_something_is_unknown_is_not_drawn_as_one_that_lacks_nothing() {
+    let scene = |no_bike, no_dock| {
+        let station = ShortStation { code: "1".into(), lat: Some(48.85), lon: Some(2.35), no_bike, no_dock };
+        Figure::from(ShortageMap { stations: vec![station], ..shortage_map() }).scene().unwrap()
+    };
+    let counts = |scene: &Scene| scene.texts().iter().any(|text| text.contains("1 unknown"));
+    let discs = |scene: &Scene| scene.shapes.iter().filter(|shape| matches!(shape, Shape::Disc { .. })).count();
+    let nothing = scene(Some(0.0), Some(0.0));
+    assert!(!counts(&nothing));
+    for unknown in [scene(None, None), scene(None, Some(0.0)), scene(Some(0.0), None)] {
+        assert!(counts(&unknown) && discs(&unknown) == discs(&nothing) - 1);
+    }
+    // What is known is said, whatever else is not.
+    assert!(!counts(&scene(Some(3.0), None)));
 }
 
 /// A share, mostly; now and then any number at all, or none.
