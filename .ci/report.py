@@ -13,6 +13,7 @@ PARQUET = Path(sys.argv[1]).resolve() / "data/velib-2022.parquet"
 EXAMPLE = Path(os.environ.get("CARGO_TARGET_DIR", "target")).resolve() / "debug/examples/part3_report"
 OUT = Path(os.environ.get("VELIB_VAR", "var")).resolve() / "artefacts/part3-report"
 HOUR, GAP, PRIOR = 3_600_000, 2 * 3_600_000, 4.0
+DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 
 
 def by_polars():
@@ -28,6 +29,7 @@ def by_polars():
     between = after("due") - c("due")
     rows = rows.with_columns(
         held=between.clip(upper_bound=GAP).fill_null(0), between=between,
+        bike=c("rents") & (c("numbikesavailable") > 0), dock=c("open") & (c("numdocksavailable") > 0),
         empty=c("rents") & (c("numbikesavailable") == 0), full=c("open") & (c("numdocksavailable") == 0),
         taken=pl.when((between <= GAP) & c("rents") & after("rents") & (c("numbikesavailable") > 0)).then((-change).clip(0)),
         brought=pl.when((between <= GAP) & c("open") & after("open") & (c("numdocksavailable") > 0)).then(change.clip(0)))
@@ -38,9 +40,9 @@ def by_polars():
     pieces = pieces.with_columns(week_hour=24 * (c("local").dt.weekday().cast(pl.Int64) - 1) + c("local").dt.hour())
     correct = lambda seen, expected: (seen + PRIOR) / (expected + PRIOR)
     found = {}
-    for name, short, moved in (("bikes", "empty", "taken"), ("docks", "full", "brought")):
+    for name, short, there, moved in (("bikes", "empty", "bike", "taken"), ("docks", "full", "dock", "brought")):
         cells = pieces.group_by("stationcode", "week_hour").agg(
-            short=c("piece").filter(c(short)).sum(), seen=c("piece").filter(c(moved).is_not_null()).sum(),
+            short=c("piece").filter(c(short)).sum(), known=c("piece").filter(c(short) | c(there)).sum(), seen=c("piece").filter(c(moved).is_not_null()).sum(),
             moved=(c(moved) * c("piece") * HOUR / c("between")).sum())
         week = cells.group_by("week_hour").agg(c("moved").sum(), c("seen").sum())
         moved, seen = (dict(zip(week["week_hour"], week[column])) for column in ("moved", "seen"))
@@ -51,8 +53,10 @@ def by_polars():
         cells = cells.with_columns(usual=c("week_hour").replace_strict(dict(enumerate(usual)), return_dtype=pl.Float64))
         cells = cells.with_columns(level=correct(c("moved").sum(), (c("usual") * c("seen")).sum()).over("stationcode"))
         cells = cells.with_columns(expected=c("level") * c("usual"))
-        cells = cells.with_columns(missed=c("short") * c("expected") * correct(c("moved"), c("expected") * c("seen")))
-        found[name] = dict(hours=cells["short"].sum(), seen=cells["moved"].sum(), missed=cells["missed"].sum())
+        cells = cells.with_columns(rate=c("expected") * correct(c("moved"), c("expected") * c("seen")))
+        missed, riders = ((cells[hours] * cells["rate"]).sum() for hours in ("short", "known"))
+        found[name] = dict(hours=cells["short"].sum(), known_hours=cells["known"].sum(), seen=cells["moved"].sum(), missed=missed,
+                           expected=riders, lost_share=missed / riders)
     return found
 
 
@@ -75,18 +79,19 @@ def between(cell, interval, decimals=1):
 
 
 def tables_agree(tables, report):
-    table = lambda begins: next(rows for caption, rows in tables.items() if caption.startswith(begins))
+    # A table without rows is left out of the page.
+    table = lambda begins: next((rows for caption, rows in tables.items() if caption.startswith(begins)), [])
     code = lambda cell: cell.split(" ")[0]
     stations = {s["stationcode"]: s for s in report["by_station"]}
     checked = 0
     for row, lack in zip(table("The whole network"), (report["bikes"], report["docks"]), strict=True):
-        for cell, key in zip((row[1:4] + row[5:8]), ("hours", "share", "missed", "lost_share", "answered_share", "missed_answered")):
+        for cell, key in zip((row[1:4] + row[5:8]), ("hours", "share", "missed", "lost_share", "answered_share", "missed_answered"), strict=True):
             checked += same(cell, lack[key], 0 if key.startswith("missed") else 1)
         checked += between(row[4], lack["missed_interval"], 0)
     for wanted in ("bike", "dock"):
         kind, rows = f"{wanted}s", table(f"The stations where most riders find no {wanted}")
-        best = sorted(stations.values(), key=lambda s: -s[kind]["missed"])[:len(rows)]
-        assert len(rows) == 15 and [code(row[0]) for row in rows] == [s["stationcode"] for s in best]
+        best = sorted(stations.values(), key=lambda s: -(s[kind]["missed"] or 0))[:15]
+        assert [code(row[0]) for row in rows] == [s["stationcode"] for s in best]
         for row in rows:
             station = stations[code(row[0])]
             lack = station[kind]
@@ -94,19 +99,24 @@ def tables_agree(tables, report):
                 checked += same(cell, lack[key])
             checked += same(row[5], lack["answered_share"] if station["neighbours"] else None)
             checked += between(row[2], lack["missed_interval"])
+            assert lack["seen_hours"] >= 24 or row[2] == "–", row
     for place, wanted in ((1, "bikes"), (3, "docks")):
-        shares = sorted((share for share in report[f"{wanted}_by_hour"] if share is not None), reverse=True)
-        checked += sum(same(row[place + 1], share) for row, share in zip(table("The hours of the week"), shares))
+        hours = [(share, hour) for hour, share in enumerate(report[f"{wanted}_by_hour"]) if share is not None]
+        for row, (share, hour) in zip(table("The hours of the week"), sorted(hours, key=lambda one: -one[0])[:10], strict=True):
+            assert row[place] == f"{DAYS[hour // 24]} {hour % 24}:00", (row, hour)
+            checked += same(row[place + 1], share)
     for row, move in zip(table("The ten moves"), report["moves"]["top"], strict=True):
         assert (code(row[0]), code(row[1])) == (move["from"]["stationcode"], move["to"]["stationcode"])
         assert row[5] == f"{move['when_from']}:00 to {move['when_until']}:00"
         checked += same(row[2], move["metres"], 0) + same(row[3], move["missed"]) + same(row[4], move["hours"]) + same(row[6], move["when_missed"])
-    for row, station in zip(table("The stations with the most docks"), report["missing_docks"]["stations"]):
+    for row, station in zip(table("The stations with the most docks"), report["missing_docks"]["stations"][:15], strict=True):
+        assert code(row[0]) == station["stationcode"]
         checked += same(row[1], station["missing"]) + same(row[2], station["capacity"]) + same(row[3], station["share"]) + same(row[4], station["known_hours"])
-    for row, station in zip(table("Stations of which"), report["silent"]):
+    for row, station in zip(table("Stations of which"), report["silent"][:15], strict=True):
+        assert code(row[0]) == station["stationcode"] and row[1] == station["last_reported"][:16].replace("T", " ")
         checked += same(row[2], station["silent_hours"]) + same(row[3], station["longest_gap_hours"])
     for row, kind in zip(table("Electric and"), ("electric", "mechanical"), strict=True):
-        for cell, key, decimals in zip(row[1:], ("mean", "only_other_hours", "only_other_share", "moved", "moved_per_bike_day"), (2, 1, 1, 0, 2)):
+        for cell, key, decimals in zip(row[1:], ("mean", "only_other_hours", "only_other_share", "moved", "moved_per_bike_day"), (2, 1, 1, 0, 2), strict=True):
             checked += same(cell, report["kinds"][kind][key], decimals)
     return checked
 

@@ -31,9 +31,28 @@ fn tables(html: &str) -> BTreeMap<String, Vec<Vec<String>>> {
     html.split("<table>").skip(1).map(|rest| table(rest.split_once("</table>").unwrap().0)).collect()
 }
 
-fn table<'a>(tables: &'a BTreeMap<String, Vec<Vec<String>>>, begins: &str) -> &'a [Vec<String>] {
-    let found = tables.iter().find(|(caption, _)| caption.starts_with(begins));
-    &found.unwrap().1[1..]
+/// The rows of a table that tells each of these, in this order; of none there is no table.
+fn rows<'a, T>(
+    tables: &'a BTreeMap<String, Vec<Vec<String>>>,
+    begins: &str,
+    told: &'a [T],
+) -> impl Iterator<Item = (&'a [String], &'a T)> {
+    let found = tables.iter().find(|(caption, _)| caption.starts_with(begins)).map(|(_, rows)| &rows[1..]);
+    let found = found.unwrap_or_default();
+    assert_eq!(found.len(), told.len(), "{begins}");
+    found.iter().map(Vec::as_slice).zip(told)
+}
+
+/// The first so many that are known and above zero, the greatest first, and of equal ones the earlier.
+fn greatest<T: Copy>(all: impl Iterator<Item = (T, Option<f64>)>, least: f64, most: usize) -> Vec<(T, f64)> {
+    let mut known: Vec<_> = all.filter_map(|(one, value)| Some((one, value.filter(|value| *value > least)?))).collect();
+    known.sort_by(|a, b| b.1.total_cmp(&a.1));
+    known.truncate(most);
+    known
+}
+
+fn code(cell: &str) -> &str {
+    cell.split(' ').next().unwrap()
 }
 
 /// What a cell says, as the JSON would be rounded.
@@ -49,6 +68,101 @@ fn assert_between(cell: &str, interval: &Value, decimals: usize) {
     };
     assert_says(low, &interval["low"], decimals, false);
     assert_says(high, &interval["high"], decimals, false);
+}
+
+/// Every cell of every table of the page is what the JSON says, row by row.
+fn assert_agree(html: &str, report: &Value) {
+    let tables = tables(html);
+    let list = |path: &str| report.pointer(path).unwrap().as_array().unwrap().as_slice();
+    for (row, name) in rows(&tables, "The whole network", &["bike", "dock"]) {
+        let lack = &report[format!("{name}s")];
+        assert_eq!(row[0], format!("a {name}"));
+        assert_says(&row[1], &lack["hours"], 1, false);
+        assert_says(&row[2], &lack["share"], 1, true);
+        assert_says(&row[3], &lack["missed"], 0, false);
+        assert_between(&row[4], &lack["missed_interval"], 0);
+        assert_says(&row[5], &lack["lost_share"], 1, true);
+        assert_says(&row[6], &lack["answered_share"], 1, true);
+        assert_says(&row[7], &lack["missed_answered"], 0, false);
+    }
+
+    let worst = |list: &[Value]| greatest(list.iter().map(Value::as_f64).enumerate(), -1.0, 10);
+    let (bikes, docks) = (worst(list("/bikes_by_hour")), worst(list("/docks_by_hour")));
+    let ranks: Vec<usize> = (0..bikes.len().max(docks.len())).collect();
+    for (row, &rank) in rows(&tables, "The hours of the week", &ranks) {
+        assert_eq!(row[0], (rank + 1).to_string());
+        for (cells, hours) in [(&row[1..3], &bikes), (&row[3..5], &docks)] {
+            let Some(&(hour, share)) = hours.get(rank) else {
+                assert_eq!(cells, ["–", "–"]);
+                continue;
+            };
+            let day = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"][hour / 24];
+            assert_eq!(cells[0], format!("{day} {}:00", hour % 24));
+            assert_says(&cells[1], &share.into(), 1, true);
+        }
+    }
+
+    for (wanted, kind) in [("bike", "bikes"), ("dock", "docks")] {
+        let stations = list("/by_station").iter().map(|station| (station, station[kind]["missed"].as_f64()));
+        for (row, (station, _)) in
+            rows(&tables, &format!("The stations where most riders find no {wanted}"), &greatest(stations, 0.0, 15))
+        {
+            let lack = &station[kind];
+            let is_little = lack["seen_hours"].as_f64() < Some(24.0);
+            assert_eq!(code(&row[0]), station["stationcode"]);
+            assert_says(&row[1], &lack["missed"], 1, false);
+            assert_between(&row[2], &lack["missed_interval"], 1);
+            assert!(!is_little || row[2] == "–", "{row:?}");
+            assert_says(&row[3], &lack["hours"], 1, false);
+            assert_says(&row[4], &lack["share"], 1, true);
+            let answered = if station["neighbours"] == 0 { &Value::Null } else { &lack["answered_share"] };
+            assert_says(&row[5], answered, 1, true);
+            assert_says(row[6].trim_end_matches(" *"), &lack["seen_hours"], 1, false);
+            assert_eq!(row[6].ends_with('*'), is_little);
+        }
+    }
+
+    for (row, one) in rows(&tables, "The ten moves", list("/moves/top")) {
+        assert!(code(&row[0]) == one["from"]["stationcode"] && code(&row[1]) == one["to"]["stationcode"], "{row:?}");
+        assert_says(&row[2], &one["metres"], 0, false);
+        assert_says(&row[3], &one["missed"], 1, false);
+        assert_says(&row[4], &one["hours"], 1, false);
+        assert_eq!(row[5], format!("{}:00 to {}:00", one["when_from"], one["when_until"]));
+        assert_says(&row[6], &one["when_missed"], 1, false);
+    }
+    let first = |path: &str| &list(path)[..list(path).len().min(15)];
+    for (row, one) in rows(&tables, "The stations with the most docks", first("/missing_docks/stations")) {
+        assert_eq!(code(&row[0]), one["stationcode"]);
+        assert_says(&row[1], &one["missing"], 0, false);
+        assert_says(&row[2], &one["capacity"], 0, false);
+        assert_says(&row[3], &one["share"], 1, true);
+        assert_says(&row[4], &one["known_hours"], 1, false);
+    }
+    for (row, one) in rows(&tables, "Stations of which", first("/silent")) {
+        assert_eq!(code(&row[0]), one["stationcode"]);
+        let heard: chrono::DateTime<chrono::Utc> = one["last_reported"].as_str().unwrap().parse().unwrap();
+        assert_eq!(row[1], heard.format("%Y-%m-%d %H:%M").to_string());
+        assert_says(&row[2], &one["silent_hours"], 1, false);
+        assert_says(&row[3], &one["longest_gap_hours"], 1, false);
+    }
+    for (row, &kind) in rows(&tables, "Electric and", &["electric", "mechanical"]) {
+        let one = &report["kinds"][kind];
+        assert_eq!(row[0], kind);
+        assert_says(&row[1], &one["mean"], 2, false);
+        assert_says(&row[2], &one["only_other_hours"], 1, false);
+        assert_says(&row[3], &one["only_other_share"], 1, true);
+        assert_says(&row[4], &one["moved"], 0, false);
+        assert_says(&row[5], &one["moved_per_bike_day"], 2, false);
+    }
+    let little = |kind: &str| {
+        list("/by_station").iter().filter(|station| station[kind]["seen_hours"].as_f64() < Some(24.0)).count().into()
+    };
+    let counts =
+        ["readings", "stations", "never_open", "without_place", "dates", "days"].map(|name| report[name].clone());
+    let counts = [&counts[..], &[little("bikes"), little("docks")]].concat();
+    for (row, count) in rows(&tables, "What it rests on", &counts) {
+        assert_says(&row[1], count, 0, false);
+    }
 }
 
 fn page(folder: &TempDir) -> String {
@@ -70,45 +184,7 @@ fn the_page_says_what_the_json_says_and_needs_nothing_else() {
     }
     assert!(html.contains("Simulated network (60 stations") && html.contains("What these data cannot show"));
 
-    let tables = tables(&html);
-    for (row, lack) in table(&tables, "The whole network").iter().zip([&report["bikes"], &report["docks"]]) {
-        assert_says(&row[1], &lack["hours"], 1, false);
-        assert_says(&row[2], &lack["share"], 1, true);
-        assert_says(&row[3], &lack["missed"], 0, false);
-        assert_between(&row[4], &lack["missed_interval"], 0);
-        assert_says(&row[5], &lack["lost_share"], 1, true);
-        assert_says(&row[6], &lack["answered_share"], 1, true);
-        assert_says(&row[7], &lack["missed_answered"], 0, false);
-    }
-    let stations = report["by_station"].as_array().unwrap();
-    let code = |cell: &str| cell.split(' ').next().unwrap().to_owned();
-    for (wanted, kind) in [("bike", "bikes"), ("dock", "docks")] {
-        for row in table(&tables, &format!("The stations where most riders find no {wanted}")) {
-            let station = stations.iter().find(|station| station["stationcode"] == code(&row[0])).unwrap();
-            let lack = &station[kind];
-            assert_says(&row[1], &lack["missed"], 1, false);
-            assert_between(&row[2], &lack["missed_interval"], 1);
-            assert_says(&row[3], &lack["hours"], 1, false);
-            assert_says(row[6].trim_end_matches(" *"), &lack["seen_hours"], 1, false);
-            assert_eq!(row[6].ends_with('*'), lack["seen_hours"].as_f64() < Some(24.0));
-            assert_eq!(row[5] == "–", station["neighbours"] == 0, "{row:?}");
-        }
-    }
-    let moves = table(&tables, "The ten moves");
-    assert_eq!(moves.len(), report["moves"]["top"].as_array().unwrap().len());
-    for (row, one) in moves.iter().zip(report["moves"]["top"].as_array().unwrap()) {
-        assert_eq!(
-            (code(&row[0]), code(&row[1])),
-            (one["from"]["stationcode"].as_str().unwrap().into(), one["to"]["stationcode"].as_str().unwrap().into())
-        );
-        assert_says(&row[3], &one["missed"], 1, false);
-        assert_eq!(row[5], format!("{}:00 to {}:00", one["when_from"], one["when_until"]));
-    }
-    for (row, kind) in table(&tables, "Electric and").iter().zip(["electric", "mechanical"]) {
-        assert_says(&row[1], &report["kinds"][kind]["mean"], 2, false);
-        assert_says(&row[3], &report["kinds"][kind]["only_other_share"], 1, true);
-        assert_says(&row[5], &report["kinds"][kind]["moved_per_bike_day"], 2, false);
-    }
+    assert_agree(&html, &report);
 
     for name in ["week", "map", "without-bikes", "without-docks"] {
         let path = folder.path().join("made").join(name);
@@ -136,6 +212,7 @@ fn one_station_and_one_day_say_how_little_they_rest_on() {
     assert!(report["days"].as_u64().unwrap() < 3 && report["bikes"]["missed_interval"].is_null());
     assert!(page(&folder).contains("too few to say how sure a number is: no interval is given"));
     assert!(page(&folder).contains("Data: Paris Data, ODbL"));
+    assert_agree(&page(&folder), &report);
 
     let one: Vec<_> = readings.iter().filter(|reading| reading.station_code.as_str() == "16107").cloned().collect();
     write_csv(&folder, "one.csv", &one);
@@ -146,6 +223,24 @@ fn one_station_and_one_day_say_how_little_they_rest_on() {
     );
     assert!(page(&folder).contains("None, as far as these data show."));
     assert!(page(&folder).contains("Without another station within 300 m: 1 of 1."));
+    assert_agree(&page(&folder), &report);
+}
+
+#[test]
+fn a_station_gone_silent_and_one_with_broken_docks_are_told() {
+    let folder = folder();
+    let mut readings = history(3, TimeDelta::hours(60), TimeDelta::minutes(30));
+    let (silent, broken) = (readings[0].station_code.clone(), readings[1].station_code.clone());
+    let end = readings[0].last_reported + TimeDelta::hours(20);
+    readings.retain(|reading| reading.station_code != silent || reading.last_reported < end);
+    for reading in readings.iter_mut().filter(|reading| reading.station_code == broken) {
+        reading.docks_available = reading.docks_available.map(|docks| docks.saturating_sub(2));
+    }
+    write_csv(&folder, "some.csv", &readings);
+    let report = object(&folder, "part3_report", &["--data", "some.csv", "--out", "made"]);
+    assert_eq!(report["silent"].as_array().map(Vec::len), Some(1), "{}", report["silent"]);
+    assert!(report["missing_docks"]["docks"].as_u64() > Some(0));
+    assert_agree(&page(&folder), &report);
 }
 
 #[test]
