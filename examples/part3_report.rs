@@ -19,7 +19,7 @@ use clap::Parser;
 use common::{DataOptions, Progress, figure};
 use serde::Serialize;
 use velib::Result;
-use velib::batch::{Lack, Shortages, Table, TableSettings, shortages};
+use velib::batch::{FEWEST_DAYS, Lack, Shortages, Table, TableSettings, shortages};
 use velib::report::{shortage_figures, shortage_page, write_json};
 
 /// Where and when riders find no bike or no dock, as a page
@@ -80,7 +80,10 @@ fn write(folder: &Path, report: &Report) -> Result<()> {
 }
 
 fn print(result: &Shortages) -> Result<()> {
-    common::print(format_args!("Stations: {}; days: {}", result.stations, result.days))?;
+    let Shortages { stations, dates, days, .. } = result;
+    common::print(format_args!(
+        "Stations: {stations}; days, whole or in part: {dates}; long enough to compare: {days}"
+    ))?;
     let percent = |share: Option<f64>| share.map_or_else(|| "–".into(), |share| format!("{:.1} %", 100.0 * share));
     let row = |name: &str, lack: &Lack| {
         let interval =
@@ -105,7 +108,7 @@ fn print(result: &Shortages) -> Result<()> {
         "one within 300 m",
     ];
     common::print(common::table(header, &[], [row("a bike", &result.bikes), row("a dock", &result.docks)]))?;
-    if result.bikes.missed_interval.is_none() {
+    if *days < FEWEST_DAYS as u64 {
         common::print("too few days to say how sure that is")?;
     }
     Ok(())

@@ -22,7 +22,7 @@ pub struct ShortageMap {
     pub title: String,
     /// Where the data is from.
     pub source: String,
-    /// The days that are summed over.
+    /// The days that are summed over, whole or in part.
     pub days: u64,
     /// The stations, in any order. One without a place is left out and counted below the title.
     pub stations: Vec<ShortStation>,

@@ -16,7 +16,7 @@ pub struct ShortageRanking {
     pub title: String,
     /// Where the data is from.
     pub source: String,
-    /// The days that are summed over.
+    /// The days that are summed over, whole or in part.
     pub days: u64,
     /// The stations, in the order they are drawn; at most 25 are.
     pub stations: Vec<RankedStation>,

@@ -1,6 +1,5 @@
 //! The texts of the page of shortages.
 
-use super::super::axis::counted;
 use super::called;
 use super::tables::{number, percent};
 use crate::batch::{FEWEST_DAYS, LITTLE_HOURS, Lack, NEAR, PRIOR_BIKES, SILENT_HOURS, Shortages};
@@ -64,10 +63,10 @@ pub(super) fn in_short(result: &Shortages) -> Vec<String> {
         ));
     }
     if result.days < FEWEST_DAYS as u64 {
-        let count = |days: u64| counted(usize::try_from(days).unwrap_or(usize::MAX), "day", "days");
         text.push(format!(
-            "The data touch {}, {} of them for long enough to compare: too few to say how sure a number is: no interval is given.",
-            count(result.dates),
+            "Days that the data touch: {}; observed for long enough to compare: {}, too few to say how sure a number is: no interval is \
+             given.",
+            number(result.dates as f64, 0),
             number(result.days as f64, 0)
         ));
     }
@@ -99,9 +98,9 @@ pub(super) fn ranking(wanted: &str) -> Vec<String> {
 
 pub(super) fn moves(result: &Shortages) -> Vec<String> {
     vec![format!(
-        "While a station was empty, a neighbour within {NEAR} m was at least half full of bikes for {} riders, at most (pairs \
-         of stations: {}). Each empty moment is given to the nearest such neighbour alone. Fewer would be saved: bikes that \
-         are moved are missed where they were, and how many were moved is not counted.",
+        "While a station was empty, a neighbour within {NEAR} m was at least half full of bikes for {} of the riders expected in vain \
+         (pairs of stations: {}). Each empty moment is given to the nearest such neighbour alone. At most these could be saved: bikes \
+         that are moved are missed where they were, and how many were moved is not counted.",
         number(result.moves.missed, 0),
         result.moves.pairs
     )]
