@@ -148,20 +148,24 @@ impl Tally {
             let first = calendar.week_hour(24 * day);
             let known = cells.iter().map(|cell| cell.known).sum::<f64>() / HOUR as f64;
             let hours = (first..).zip(cells).filter(|(_, cell)| cell.short > 0.0 || cell.seen > 0.0);
-            (
-                known,
-                hours
-                    .map(|(hour, cell)| (hour, cell.short / HOUR as f64, cell.seen / HOUR as f64, cell.moved))
-                    .collect(),
-            )
+            let hours = hours.map(|(hour, cell)| (hour, cell.short / HOUR as f64, cell.seen / HOUR as f64, cell.moved));
+            Day { known, hours: hours.collect() }
         };
         ByDay(self.0.chunks(24).enumerate().map(day).collect())
     }
 }
 
-/// Of each day the hours known, and of each hour of the week in which anything lacked or could be seen: the hour, how much of it lacked
-/// and was seen, and the bikes that moved. The draws go over it a thousand times, so it holds nothing else.
-pub(super) struct ByDay(Vec<(f64, Vec<(usize, f64, f64, f64)>)>);
+/// A tally by day. The draws go over it a thousand times, so it holds nothing else.
+pub(super) struct ByDay(Vec<Day>);
+
+/// One day of it.
+struct Day {
+    /// Hours known.
+    known: f64,
+    /// Of each hour of the week in which anything lacked or could be seen: the hour, how much of it lacked and was seen, in hours, and
+    /// the bikes that moved.
+    hours: Vec<(usize, f64, f64, f64)>,
+}
 
 /// What some days come to, each as often as it was drawn. Times are in hours.
 pub(super) struct Drawn {
@@ -174,25 +178,25 @@ pub(super) struct Drawn {
 impl ByDay {
     /// Hours in which it is known whether there was one.
     pub(super) fn known(&self) -> f64 {
-        self.0.iter().map(|(known, _)| known).sum()
+        self.0.iter().map(|day| day.known).sum()
     }
 
     /// How many of these days are known at all.
     pub(super) fn known_days(&self, days: &[usize]) -> usize {
-        days.iter().filter(|&&day| self.0[day].0 > 0.0).count()
+        days.iter().filter(|&&day| self.0[day].known > 0.0).count()
     }
 
     /// Whether what is wanted never lacked.
     pub(super) fn is_never_short(&self) -> bool {
-        self.0.iter().flat_map(|(_, hours)| hours).all(|&(_, short, ..)| short <= 0.0)
+        self.0.iter().flat_map(|day| &day.hours).all(|&(_, short, ..)| short <= 0.0)
     }
 
     pub(super) fn drawn(&self, times: &[f64]) -> Drawn {
         let none = [0.0; WEEK_HOURS];
         let mut drawn = Drawn { known: 0.0, short: none, seen: none, moved: none };
-        for ((known, hours), &times) in self.0.iter().zip(times).filter(|(_, times)| **times > 0.0) {
-            drawn.known += times * known;
-            for &(hour, short, seen, moved) in hours {
+        for (day, &times) in self.0.iter().zip(times).filter(|(_, times)| **times > 0.0) {
+            drawn.known += times * day.known;
+            for &(hour, short, seen, moved) in &day.hours {
                 drawn.short[hour] += times * short;
                 drawn.seen[hour] += times * seen;
                 drawn.moved[hour] += times * moved;
