@@ -3,15 +3,15 @@
 use polars::prelude::*;
 
 use super::engine::of_polars;
-use super::part::{Answers, Part};
+use super::partial::{Answers, Partial};
 use super::table::Table;
 use crate::error::Result;
 
 /// The statistics of a table, or of a part of one.
-pub(super) fn part(table: &Table) -> Result<Part> {
+pub(super) fn part(table: &Table) -> Result<Partial> {
     let observed = observed(table.frame().clone().lazy());
     let collect = |query: LazyFrame| query.collect().map_err(of_polars);
-    Part::read(&Answers {
+    Partial::read(&Answers {
         stations: collect(stations(observed.clone()))?,
         sometimes_empty: collect(sometimes_empty(observed.clone()))?,
         full_spells: collect(spells(observed.clone(), "full_spell"))?,

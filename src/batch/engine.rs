@@ -9,7 +9,7 @@ use polars::error::PolarsError;
 use crate::error::{Error, ErrorKind, Result};
 
 use super::behaviour::Behaviour;
-use super::part::Part;
+use super::partial::Partial;
 use super::statistics::Statistics;
 use super::table::Table;
 use super::{dataframe, sql};
@@ -29,7 +29,7 @@ pub fn statistics(table: &Table, engine: Engine) -> Result<Statistics> {
     Ok(part(table, engine)?.finish(table.max_gap()))
 }
 
-fn part(table: &Table, engine: Engine) -> Result<Part> {
+fn part(table: &Table, engine: Engine) -> Result<Partial> {
     match engine {
         Engine::DataFrame => dataframe::part(table),
         Engine::Sql => sql::part(table),
@@ -42,13 +42,13 @@ fn part(table: &Table, engine: Engine) -> Result<Part> {
 pub struct Gathered {
     engine: Engine,
     max_gap: Duration,
-    part: Part,
+    part: Partial,
 }
 
 impl Gathered {
     /// Of no table yet.
     pub fn new(engine: Engine, max_gap: Duration) -> Self {
-        Self { engine, max_gap, part: Part::default() }
+        Self { engine, max_gap, part: Partial::default() }
     }
 
     /// Computes those of a table more.

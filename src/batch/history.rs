@@ -2,7 +2,7 @@
 
 mod pack;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 use self::pack::{PACKED, Texts};
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::ingest::{FilesRead, read_each};
+use crate::ingest::{FilesRead, Recording, read_each};
 use crate::station::{StationCode, StationStatus};
 
 /// In how many files the readings are at most, each those of some stations. Systems let a process have 256 open, or more.
@@ -219,11 +219,9 @@ impl History {
                 .at(Place::file(std::env::temp_dir()))
                 .way_out("name a folder on a sound disk in TMPDIR"));
         }
-        // Stable: what was fetched at one time stays in the order of the files.
-        readings.sort_by_key(|reading| reading.fetched_at);
-        let mut seen = HashSet::with_capacity(rows);
-        readings.retain(|reading| seen.insert((reading.station_code.clone(), reading.last_reported)));
-        Ok(HistoryPart { repeats: rows - readings.len(), readings })
+        let mut recording = Recording::from_readings(readings);
+        let repeats = recording.deduplicate();
+        Ok(HistoryPart { readings: recording.into_readings(), repeats })
     }
 }
 
@@ -260,8 +258,8 @@ mod tests {
     use super::*;
     use crate::batch::testing::readings_with_gaps;
     use crate::batch::{CsvCollector, Engine, Gathered, Table, TableSettings, statistics};
-    use crate::ingest::Recording;
     use proptest::prelude::*;
+    use std::collections::HashSet;
     use std::fs;
     use std::path::PathBuf;
 

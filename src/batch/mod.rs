@@ -41,7 +41,7 @@ mod measure;
 #[cfg(test)]
 mod naive;
 mod over_time;
-mod part;
+mod partial;
 mod partitions;
 mod profile;
 mod query;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::dataframe;
-use super::part::Part;
+use super::partial::Partial;
 use super::statistics::Statistics;
 use super::table::Table;
 use crate::error::{Error, Result};
@@ -177,9 +177,9 @@ fn partition_of(station_code: &str, partitions: usize) -> usize {
 fn compute(partitions: &[Table], max_gap: Duration) -> Result<Statistics> {
     let workers = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(partitions.len());
     let work = |share: &[Table]| {
-        share.iter().try_fold(Part::default(), |sum, table| Ok::<_, Error>(sum.and(dataframe::part(table)?)))
+        share.iter().try_fold(Partial::default(), |sum, table| Ok::<_, Error>(sum.and(dataframe::part(table)?)))
     };
-    let parts: Vec<Result<Part>> = thread::scope(|scope| {
+    let parts: Vec<Result<Partial>> = thread::scope(|scope| {
         let threads: Vec<_> = partitions
             .chunks(partitions.len().div_ceil(workers))
             .map(|share| scope.spawn(move || work(share)))
@@ -189,7 +189,7 @@ fn compute(partitions: &[Table], max_gap: Duration) -> Result<Statistics> {
         };
         threads.into_iter().map(join).collect()
     });
-    let whole = parts.into_iter().try_fold(Part::default(), |sum, part| Ok::<_, Error>(sum.and(part?)))?;
+    let whole = parts.into_iter().try_fold(Partial::default(), |sum, part| Ok::<_, Error>(sum.and(part?)))?;
     Ok(whole.finish(max_gap))
 }
 

@@ -4,7 +4,7 @@ use polars::prelude::*;
 use polars::sql::SQLContext;
 
 use super::engine::of_polars;
-use super::part::{Answers, Part};
+use super::partial::{Answers, Partial};
 use super::table::Table;
 use crate::error::Result;
 
@@ -80,14 +80,14 @@ const HOURS: &str = r#"
     GROUP BY stationcode, week_hour"#;
 
 /// The statistics of a table, or of a part of one.
-pub(super) fn part(table: &Table) -> Result<Part> {
+pub(super) fn part(table: &Table) -> Result<Partial> {
     let mut context = SQLContext::new();
     context.register("readings", table.frame().clone().lazy());
     context.register("hours", table.hours().clone().lazy());
     let observed = context.execute(OBSERVED).map_err(of_polars)?;
     context.register("observed", observed);
     let mut answer = |query: &str| context.execute(query).and_then(LazyFrame::collect).map_err(of_polars);
-    Part::read(&Answers {
+    Partial::read(&Answers {
         stations: answer(STATIONS)?,
         sometimes_empty: answer(SOMETIMES_EMPTY)?,
         full_spells: answer(&spells("full_spell"))?,

@@ -4,10 +4,14 @@
 //! passed over, a `WITH` inside brackets is forgotten. So the statement is looked at before it is run, and only what the tests
 //! beside this file hold to a second database, SQLite, is let through. What is refused says the way round.
 
+mod calls;
 mod clauses;
 mod expression;
+mod from;
 mod functions;
 mod scope;
+mod selected;
+mod values;
 mod widen;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,8 @@
 //! Each usual query is answered as SQLite answers it, or refused with a way round.
 
-mod queries;
+mod answered;
 mod random;
+mod refused;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -16,8 +17,9 @@ use rusqlite::{Connection, ToSql, params_from_iter};
 use super::*;
 use crate::batch::testing::{at, readings};
 use crate::station::{StationCode, StationStatus};
-use queries::{REFUSED, RIGHT};
+use answered::RIGHT;
 use random::Random;
+use refused::REFUSED;
 
 impl ToSql for Value {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

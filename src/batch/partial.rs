@@ -31,7 +31,7 @@ pub(super) struct Answers {
 
 /// What an engine computes from a part of the rows: the stations of a part are in no other part, its zones may be.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Part {
+pub(super) struct Partial {
     stations: Vec<StationStatistics>,
     sometimes_empty: Vec<SometimesEmpty>,
     /// Milliseconds that the stations' readings held.
@@ -68,7 +68,7 @@ struct ZonePart {
     capacity_sum_held: f64,
 }
 
-impl Part {
+impl Partial {
     /// Reads the answers of an engine.
     pub(super) fn read(answers: &Answers) -> Result<Self> {
         let (weeks, profile) = read_hours(&answers.hours)?;
