@@ -126,6 +126,7 @@ def main():
     told = subprocess.run([EXAMPLE, "--data", PARQUET, "--out", OUT], capture_output=True, text=True)
     assert told.returncode == 0, told.stderr[-2000:]
     report = json.loads((OUT / "report.json").read_text())
+    assert report["source"] == "Data: Paris Data, ODbL", report["source"]
     outside, wrong = [], []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"] if os.geteuid() == 0 else [])

@@ -58,8 +58,8 @@ fn main() -> ExitCode {
 
         let mut progress = Progress::new();
         progress.show_now("looking for what was lacking, and drawing the days again");
-        let report =
-            Report { source: common::source_line(&described), shortages: shortages(&readings, options.max_gap)? };
+        let source = common::source_line(&described, &readings);
+        let report = Report { source, shortages: shortages(&readings, options.max_gap)? };
         drop(readings);
         progress.show_now("writing the page and its figures");
         write(&options.out, &report)?;

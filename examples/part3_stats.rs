@@ -360,9 +360,11 @@ fn most_often_empty(result: &Statistics) -> Vec<&SometimesEmpty> {
 fn draw(folder: &Path, result: &Statistics, history: &History, described: &str) -> Result<()> {
     let zone =
         |zone: &ZoneStatistics| Zone { zone: zone.zone.clone(), occupancy: zone.occupancy, stations: zone.stations };
+    let names = result.stations.iter().filter_map(|station| station.name.as_deref());
+    let source = common::source_line_by(described, names, result.communes.iter().map(|commune| commune.zone.as_str()));
     let bars = ZoneOccupancy {
         title: "Mean occupancy by zone".into(),
-        source: common::source_line(described),
+        source: source.clone(),
         zones: result.arrondissements.iter().map(zone).collect(),
     };
     common::draw(folder, "mean-occupancy", &Figure::from(bars))?;
@@ -371,6 +373,6 @@ fn draw(folder: &Path, result: &Statistics, history: &History, described: &str) 
         |code: &StationCode| result.stations.iter().any(|station| station.station_code == *code && station.open > 0);
     let empty = most_often_empty(result).into_iter().find(|station| was_open(&station.station_code));
     let Some(SometimesEmpty { station_code, .. }) = empty else { return Ok(()) };
-    let week = common::station_week(&history.readings_of(station_code)?, station_code, described);
+    let week = common::station_week(&history.readings_of(station_code)?, station_code, &source);
     week.map_or(Ok(()), |week| common::draw(folder, "most-often-empty", &week))
 }

@@ -211,12 +211,16 @@ fn one_station_and_one_day_say_how_little_they_rest_on() {
     let report = object(&folder, "part3_report", &["--data", "day.csv", "--out", "made"]);
     assert!(report["days"].as_u64().unwrap() < 3 && report["bikes"]["missed_interval"].is_null());
     assert!(page(&folder).contains("too few to say how sure a number is: no interval is given"));
-    assert!(page(&folder).contains("Data: Paris Data, ODbL"));
+    // What the simulation made is not Vélib's because it came by a file.
+    assert_eq!(report["source"], "Data: day.csv");
+    assert!(page(&folder).contains("Data: day.csv.") && !page(&folder).contains("ODbL"));
     assert_agree(&page(&folder), &report);
 
+    // 16107 has the name of the real one: alone it does not tell.
     let one: Vec<_> = readings.iter().filter(|reading| reading.station_code.as_str() == "16107").cloned().collect();
     write_csv(&folder, "one.csv", &one);
     let report = object(&folder, "part3_report", &["--data", "one.csv", "--out", "made"]);
+    assert_eq!(report["source"], "Data: one.csv");
     assert_eq!(
         (&report["stations"], &report["moves"]["pairs"], &report["bikes"]["answered_hours"]),
         (&1.into(), &0.into(), &0.0.into())
@@ -236,8 +240,13 @@ fn a_station_gone_silent_and_one_with_broken_docks_are_told() {
     for reading in readings.iter_mut().filter(|reading| reading.station_code == broken) {
         reading.docks_available = reading.docks_available.map(|docks| docks.saturating_sub(2));
     }
+    // Under names that the simulation does not give they are taken for Vélib's.
+    for reading in &mut readings {
+        reading.name = Some(format!("Rue {}", reading.station_code).into());
+    }
     write_csv(&folder, "some.csv", &readings);
     let report = object(&folder, "part3_report", &["--data", "some.csv", "--out", "made"]);
+    assert_eq!(report["source"], "Data: Paris Data, ODbL");
     assert_eq!(report["silent"].as_array().map(Vec::len), Some(1), "{}", report["silent"]);
     assert!(report["missing_docks"]["docks"].as_u64() > Some(0));
     assert_agree(&page(&folder), &report);

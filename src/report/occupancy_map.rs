@@ -158,7 +158,12 @@ fn draw_key(scene: &mut Scene, left: f64, unknown: usize) {
     let steps = (bar.from - bar.to) as i32;
     for step in 0..steps {
         let y = bar.from - f64::from(step);
-        scene.rectangle((left, y - 1.0), (left + 30.0, y), scale(f64::from(step) / f64::from(steps)));
+        // Each reaches below the next, so that no seam shows where the drawing is scaled.
+        scene.rectangle(
+            (left, y - 1.0),
+            (left + 30.0, (y + 2.0).min(bar.from)),
+            scale(f64::from(step) / f64::from(steps)),
+        );
     }
     for (share, label) in [(0.0, "0 %"), (0.25, "25 %"), (0.5, "50 %"), (0.75, "75 %"), (1.0, "100 %, or more")] {
         let y = bar.at(share);
