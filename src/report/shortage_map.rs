@@ -10,8 +10,10 @@ use super::scene::{Anchor, Point, Scene};
 use super::sheet::{HEADING, LABEL, TOP};
 use crate::error::Result;
 
-/// The radius of the largest disc, pixels.
+/// The radius of the largest disc where there is room, pixels.
 const LARGEST: f64 = 18.0;
+/// With more stations than so many the discs are smaller, so that a city's middle is not one blot.
+const ROOMY: f64 = 300.0;
 /// From this share on one of the two is the station's lack.
 const MOSTLY: f64 = 2.0 / 3.0;
 
@@ -84,15 +86,14 @@ impl Drawing for ShortageMap {
             &panel.x.round_ticks(6.0, |degrees, decimals| degree(degrees, decimals, 'E', 'W')),
             "Longitude",
         );
-        let most = placed.first().map_or(0.0, |(_, station)| station.riders());
+        let sizes = Sizes::of(placed.len(), placed.first().map_or(0.0, |(_, station)| station.riders()));
         for ((lat, lon), station) in &placed {
-            let riders = station.riders();
-            dot(&mut scene, panel.at(*lon, *lat), radius(riders, most), station.lacks());
+            dot(&mut scene, panel.at(*lon, *lat), sizes.radius(station.riders()), station.lacks());
         }
         if placed.is_empty() {
             scene.no_data(&panel, "no data");
         }
-        draw_key(&mut scene, panel.x.to + 50.0, most);
+        draw_key(&mut scene, panel.x.to + 50.0, &sizes);
         scene
     }
 }
@@ -130,9 +131,21 @@ impl ShortStation {
     }
 }
 
-/// The radius of a disc whose area grows with the riders.
-fn radius(riders: f64, most: f64) -> f64 {
-    if most > 0.0 { (LARGEST * (riders / most).sqrt()).max(2.5) } else { 2.5 }
+/// How large the discs are: the area grows with the riders.
+struct Sizes {
+    largest: f64,
+    most: f64,
+}
+
+impl Sizes {
+    /// For so many stations, one of which turned away `most` riders and none more.
+    fn of(stations: usize, most: f64) -> Self {
+        Self { largest: LARGEST * (ROOMY / (stations as f64).max(ROOMY)).powf(0.25), most }
+    }
+
+    fn radius(&self, riders: f64) -> f64 {
+        if self.most > 0.0 { (self.largest * (riders / self.most).sqrt()).max(2.5) } else { 2.5 }
+    }
 }
 
 fn dot(scene: &mut Scene, at: Point, radius: f64, lacks: Lacks) {
@@ -157,13 +170,13 @@ fn dot(scene: &mut Scene, at: Point, radius: f64, lacks: Lacks) {
 }
 
 /// What the colours and sizes mean, in a column at the right of the map.
-fn draw_key(scene: &mut Scene, left: f64, most: f64) {
+fn draw_key(scene: &mut Scene, left: f64, sizes: &Sizes) {
     scene.text((left, TOP + 14.0), Anchor::Start, HEADING, "They found");
     let entries = [
         (Lacks::Bikes, "no bike"),
         (Lacks::Docks, "no dock"),
         (Lacks::Both, "one or the other"),
-        (Lacks::Unknown, "is unknown"),
+        (Lacks::Unknown, "unknown"),
         (Lacks::Nothing, "what they"),
     ];
     for (place, (lacks, label)) in entries.into_iter().enumerate() {
@@ -172,12 +185,12 @@ fn draw_key(scene: &mut Scene, left: f64, most: f64) {
         scene.text_beside((left + 48.0, y), Anchor::Start, LABEL, label);
     }
     scene.text_beside((left + 48.0, TOP + 54.0 + 46.0 * 4.0 + 26.0), Anchor::Start, LABEL, "wanted");
-    if most > 0.0 {
+    if sizes.most > 0.0 {
         scene.text((left, 462.0), Anchor::Start, HEADING, "Riders");
         for (place, share) in [1.0, 0.25, 0.05].into_iter().enumerate() {
             let y = 500.0 + 50.0 * place as f64;
-            dot(scene, (left + LARGEST, y), radius(share * most, most), Lacks::Bikes);
-            let riders = share * most;
+            let riders = share * sizes.most;
+            dot(scene, (left + LARGEST, y), sizes.radius(riders), Lacks::Bikes);
             let label = if riders >= 10.0 { grouped(riders) } else { format!("{riders:.1}") };
             scene.text_beside((left + 2.0 * LARGEST + 14.0, y), Anchor::Start, LABEL, &LABEL.fit(&label, 110.0));
         }

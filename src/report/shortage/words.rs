@@ -33,8 +33,10 @@ pub(super) fn in_short(result: &Shortages) -> Vec<String> {
     let half = |count: u64, wanted: &str| {
         format!("Half of the riders who found no {wanted} came to {count} of the {stations} stations: begin there.")
     };
-    text.extend(result.half_of_bikes.map(|count| half(count, "bike")));
-    text.extend(result.half_of_docks.map(|count| half(count, "dock")));
+    // Of a single station that says nothing.
+    let some = |count: &u64| *count < result.stations;
+    text.extend(result.half_of_bikes.filter(some).map(|count| half(count, "bike")));
+    text.extend(result.half_of_docks.filter(some).map(|count| half(count, "dock")));
     text.extend(result.moves.top.first().map(|first| {
         format!(
             "Move bikes next door: up to {} riders came in vain while a neighbour was at least half full of bikes. It could have \
@@ -75,8 +77,8 @@ pub(super) fn in_short(result: &Shortages) -> Vec<String> {
 
 pub(super) fn when() -> Vec<String> {
     vec![
-        "Riders who found none, of all who came or were expected. A van that comes before the dark hours finds the \
-         stations empty, or full, in time."
+        "Riders who found none, of all who came or were expected. A van that comes before the hours of the dark cells \
+         comes in time."
             .into(),
     ]
 }
@@ -154,7 +156,7 @@ pub(super) fn limits(result: &Shortages) -> Vec<String> {
         "No broken bikes. A bike that cannot be ridden counts as one while the station says it can be taken."
             .into(),
         format!(
-            "Nothing beyond the recorded days: other seasons and strikes are not in them. After {hold} minutes without a report a \
+            "Nothing beyond the recorded days: in another season, or during a strike, it may look otherwise. After {hold} minutes without a report a \
              station's state is unknown, and counts for nothing."
         ),
     ]
