@@ -174,7 +174,10 @@ fn overview(options: &Options, zones: Option<&Zones>) -> Result<()> {
     if let Some(folder) = &options.out {
         let zone =
             |zone: &ZoneOverview| Zone { zone: zone.zone.clone(), occupancy: zone.occupancy, stations: zone.stations };
-        mean_occupancy(folder, overview.arrondissements.iter().map(zone).collect(), &described)?;
+        let names = overview.stations.iter().filter_map(|station| station.name.as_deref());
+        let communes = overview.communes.iter().map(|commune| commune.zone.as_str());
+        let source = common::source_line_by(&described, names, communes);
+        mean_occupancy(folder, overview.arrondissements.iter().map(zone).collect(), source)?;
     }
     if options.json {
         return common::print_json(&json!({"overview": overview, "repeats": repeats, "seconds": seconds}));
@@ -414,18 +417,19 @@ fn most_often_empty(stations: &[SometimesEmpty]) -> Vec<&SometimesEmpty> {
 fn draw(folder: &Path, result: &Statistics, history: &History, described: &str) -> Result<()> {
     let zone =
         |zone: &ZoneStatistics| Zone { zone: zone.zone.clone(), occupancy: zone.occupancy, stations: zone.stations };
-    mean_occupancy(folder, result.arrondissements.iter().map(zone).collect(), described)?;
+    let names = result.stations.iter().filter_map(|station| station.name.as_deref());
+    let source = common::source_line_by(described, names, result.communes.iter().map(|commune| commune.zone.as_str()));
+    mean_occupancy(folder, result.arrondissements.iter().map(zone).collect(), source.clone())?;
     // A station that was never open (one has no dock at all) is empty for good, and has no week to show.
     let was_open =
         |code: &StationCode| result.stations.iter().any(|station| station.station_code == *code && station.open > 0);
     let empty = most_often_empty(&result.sometimes_empty).into_iter().find(|station| was_open(&station.station_code));
     let Some(SometimesEmpty { station_code, .. }) = empty else { return Ok(()) };
-    let week = common::station_week(&history.readings_of(station_code)?, station_code, described);
+    let week = common::station_week(&history.readings_of(station_code)?, station_code, &source);
     week.map_or(Ok(()), |week| common::draw(folder, "most-often-empty", &week))
 }
 
-fn mean_occupancy(folder: &Path, zones: Vec<Zone>, described: &str) -> Result<()> {
-    let title = "Mean occupancy by zone".into();
-    let bars = ZoneOccupancy { title, source: common::source_line(described), zones };
+fn mean_occupancy(folder: &Path, zones: Vec<Zone>, source: String) -> Result<()> {
+    let bars = ZoneOccupancy { title: "Mean occupancy by zone".into(), source, zones };
     common::draw(folder, "mean-occupancy", &Figure::from(bars))
 }

@@ -507,13 +507,33 @@ pub fn folder_made_anew(folder: &Path) -> Result<&Path> {
     Ok(folder)
 }
 
-/// Where the data of a figure come from; recorded history is Paris's, under its licence.
-pub fn source_line(described: &str) -> String {
-    match described.strip_prefix("the simulated network") {
-        Some(settings) => format!("Simulated network{settings}"),
-        None => "Data: Paris Data, ODbL".into(),
-    }
+/// Where the data of a figure come from. A file does not say who published it, so its stations do: those of Vélib' are under
+/// the licence of Paris Data. Of anything else only what was read is named, of an address or a file.
+pub fn source_line(described: &str, readings: &[StationStatus]) -> String {
+    let names = readings.iter().filter_map(|reading| reading.name.as_deref());
+    source_line_by(described, names, readings.iter().filter_map(|reading| reading.commune.as_deref()))
 }
+
+/// [`source_line`] by the names and the communes of the stations: they are Vélib's if one of the communes is Paris, and the names
+/// are not those of the simulated network, which a file may hold too. 16107 alone does not tell: its name is in both.
+pub fn source_line_by<'a>(
+    described: &str,
+    names: impl IntoIterator<Item = &'a str>,
+    communes: impl IntoIterator<Item = &'a str>,
+) -> String {
+    if let Some(settings) = described.strip_prefix("the simulated network") {
+        return format!("Simulated network{settings}");
+    }
+    let mut names = names.into_iter().filter(|name| *name != IN_BOTH).peekable();
+    let are_real = names.peek().is_some() && !names.any(SimulatedNetwork::is_invented);
+    if are_real && communes.into_iter().any(|commune| commune == "Paris") {
+        return "Data: Paris Data, ODbL".into();
+    }
+    format!("Data: {}", described.split(" (").next().unwrap_or(described))
+}
+
+/// The name of 16107.
+const IN_BOTH: &str = "Benjamin Godard - Victor Hugo";
 
 /// Draws a figure as `FOLDER/NAME.png`, beside the JSON that it can be drawn again from.
 pub fn draw(folder: &Path, name: &str, figure: &Figure) -> Result<()> {
@@ -521,8 +541,8 @@ pub fn draw(folder: &Path, name: &str, figure: &Figure) -> Result<()> {
     figure.draw(folder.join(name).with_extension("png"))
 }
 
-/// The last week of one station's history.
-pub fn station_week(readings: &[StationStatus], code: &StationCode, described: &str) -> Option<Figure> {
+/// The last week of one station's history; `source` as [`source_line`] says it.
+pub fn station_week(readings: &[StationStatus], code: &StationCode, source: &str) -> Option<Figure> {
     let own = || readings.iter().filter(|reading| reading.station_code == *code);
     let last = own().max_by_key(|reading| reading.last_reported)?;
     let from = last.last_reported - TimeDelta::days(7);
@@ -530,7 +550,7 @@ pub fn station_week(readings: &[StationStatus], code: &StationCode, described: &
     Some(Figure::from(StationWeek {
         title: "Availability over a week".into(),
         station: format!("{code} {name}").trim().to_owned(),
-        source: source_line(described),
+        source: source.to_owned(),
         capacity: last.capacity.map(f64::from),
         points: own()
             .filter(|reading| reading.last_reported > from && !reading.is_closed())
