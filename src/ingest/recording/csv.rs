@@ -19,7 +19,17 @@ use crate::ingest::opendatasoft::Portal;
 use crate::ingest::record::{Cell, Dialect, Record, Slot};
 
 /// Reads the rows of a CSV file.
-pub(super) fn read(path: &Path, mut file: impl Read + Seek, drift: &mut Drift, rows: &mut Rows<'_>) -> Result<()> {
+pub(super) fn read(path: &Path, file: impl Read + Seek, drift: &mut Drift, rows: &mut Rows<'_>) -> Result<()> {
+    read_in_blocks(path, file, drift, rows, lines::BLOCK)
+}
+
+fn read_in_blocks(
+    path: &Path,
+    mut file: impl Read + Seek,
+    drift: &mut Drift,
+    rows: &mut Rows<'_>,
+    block: usize,
+) -> Result<()> {
     let fail = |error: csv::Error| match error.into_kind() {
         csv::ErrorKind::Io(error) => Error::io(path, &error),
         kind => Error::new(ErrorKind::Data, format!("{kind:?}")).at(Place::file(path)),
@@ -38,7 +48,7 @@ pub(super) fn read(path: &Path, mut file: impl Read + Seek, drift: &mut Drift, r
     let start = reader.position().clone();
     // By several threads as far as every line is a row; from there on, or from the start, by one.
     let start = match Layout::of(&slots, delimiter) {
-        Some(layout) => lines::read(path, &layout, reader.get_mut(), start, drift, rows)?,
+        Some(layout) => lines::read((path, reader.get_mut()), &layout, start, drift, rows, block)?,
         None => start,
     };
     reader.seek_raw(SeekFrom::Start(start.byte()), start).map_err(fail)?;
@@ -111,16 +121,35 @@ fn record<'r>(cells: impl Iterator<Item = &'r [u8]>, slots: &[Slot]) -> Record<'
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::Recording;
+    use crate::ingest::{Compact, Recording, Sites};
     use crate::station::{StationCode, StationStatus};
     use chrono::DateTime;
     use proptest::prelude::*;
     use std::fs;
+    use std::io::Cursor;
     use std::sync::Arc;
     use tempfile::TempDir;
 
     const HEADER: &str = "fetched_at,stationcode,capacity,numdocksavailable,numbikesavailable,duedate";
     const ROW: &str = "2022-05-12T10:22:18Z,16107,35,20,14,2022-05-12T09:18:14Z";
+
+    /// Rows of some stations as files have them, and what else may stand on a line.
+    fn line() -> impl Strategy<Value = String> {
+        let code = prop::sample::select(vec!["16107", "1001", "31024_relais", "\"9\"", ""]);
+        let count = prop::sample::select(vec!["0", "14", "14.0", "", "many"]);
+        let row = (code, count, 10..60u32).prop_map(|(code, count, minute)| {
+            format!("2022-05-12T10:{minute}:18Z,{code},35,{count},14,2022-05-12T09:{minute}:14Z")
+        });
+        let other = prop::sample::select(vec![
+            "",
+            "torn",
+            "a,b\"c",
+            "\"two\nlines\",1,2,3,4,2022-05-12T09:18:14Z",
+            "a\rb",
+            "\"never closed",
+        ]);
+        prop_oneof![8 => row, 1 => other.prop_map(str::to_owned)]
+    }
 
     /// Reads a file of this content; also the folder that it stands in, for as long as its path is needed.
     fn read(content: impl AsRef<[u8]>) -> (TempDir, Result<Recording>) {
@@ -333,6 +362,28 @@ mod tests {
             prop_assert_eq!(recording.set_aside(), []);
             let readings = Recording::from_readings(readings);
             prop_assert_eq!(recording.readings(), readings.readings());
+        }
+
+        #[test]
+        fn in_blocks_of_a_few_lines_it_is_what_it_is_at_once(
+            lines in prop::collection::vec(line(), 0..60),
+            block in prop::sample::select(vec![150, 400, 1000]),
+            end in prop::sample::select(vec!["\n", "\r\n"]),
+        ) {
+            let content = [&[HEADER.to_owned()], lines.as_slice()].concat().join(end);
+            let all = |block| {
+                let (mut readings, mut drift) = (Vec::new(), Drift::default());
+                let mut keep = |reading: Compact, sites: &Sites| {
+                    readings.push(sites.reading(&reading));
+                    Ok(())
+                };
+                let mut rows = Rows::new(&mut keep, 5);
+                read_in_blocks(Path::new("a.csv"), Cursor::new(&content), &mut drift, &mut rows, block).unwrap();
+                let found = rows.finish().map(|(found, _)| (found.readings, found.unreadable, found.set_aside));
+                drift.close(&Place::file("a.csv"), &[]);
+                (found.map_err(|error| error.to_string()), readings, drift.take())
+            };
+            prop_assert_eq!(all(block), all(1 << 20));
         }
 
         #[test]

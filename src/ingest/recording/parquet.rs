@@ -537,6 +537,24 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_cannot_be_read_is_found_in_any_piece() {
+        let rows = 2 * PIECE + 7;
+        let code = |row: usize| if row == PIECE + 5 { None } else { Some(["16107", "1001"][row % 2]) };
+        let second = |row: usize| 1_650_000_000 + row as i64;
+        let ticks = |of: Column| {
+            let seconds: Vec<_> = (0..rows).map(|row| 1000 * second(row)).collect();
+            series(of, seconds).cast(&DataType::Datetime(TimeUnit::Milliseconds, None)).unwrap()
+        };
+        let codes: Vec<_> = (0..rows).map(code).collect();
+        let columns = vec![ticks(Column::FetchedAt), series(Column::StationCode, codes), ticks(Column::LastReported)];
+        let recording = read(DataFrame::new_infer_height(columns).unwrap()).unwrap();
+        let [row] = recording.set_aside() else { panic!("{:?}", recording.set_aside()) };
+        assert!(row.place.to_string().ends_with(&format!("a.parquet:{}", PIECE + 6)), "{}", row.place);
+        let read = recording.readings().iter().map(|reading| reading.last_reported.timestamp());
+        assert!(read.eq((0..rows).filter(|&row| row != PIECE + 5).map(second)));
+    }
+
+    #[test]
     fn times_one_after_another_are_those_of_each_alone() {
         let day = 86_400i64;
         for (unit, a_second) in [

@@ -21,22 +21,23 @@ use crate::ingest::recording::pieces::{Known, Piece, Pieces};
 use crate::ingest::recording::rows::Rows;
 
 /// How much of a file goes to a thread at once, bytes.
-const BLOCK: usize = 1 << 20;
+pub(super) const BLOCK: usize = 1 << 20;
 
-/// Reads rows of `file` from `start` on; where it ended, which is before the file does if a line is no row.
+/// Reads rows of a file from `start` on, by blocks of so many bytes; where it ended, which is before the file does if a line is no
+/// row or longer than a block.
 pub(super) fn read(
-    path: &Path,
+    (path, file): (&Path, &mut (impl Read + Seek)),
     layout: &Layout<'_>,
-    file: &mut (impl Read + Seek),
     start: Position,
     drift: &mut Drift,
     rows: &mut Rows<'_>,
+    block: usize,
 ) -> Result<Position> {
     let fail = |error: io::Error| Error::io(path, &error);
     file.seek(SeekFrom::Start(start.byte())).map_err(fail)?;
     // What one block took, another takes.
     let spare = RefCell::new(Vec::new());
-    let mut blocks = Blocks { file, rest: Vec::new(), ended: false, spare: &spare };
+    let mut blocks = Blocks { file, size: block, rest: Vec::new(), ended: false, spare: &spare };
     let (mut end, mut pieces, room) = (start, Pieces::default(), rows.room());
     in_order(
         || blocks.next().map_err(fail),
@@ -59,6 +60,7 @@ type Block = (Vec<u8>, Vec<Compact>);
 /// A file in blocks that end with a line.
 struct Blocks<'f, F> {
     file: &'f mut F,
+    size: usize,
     spare: &'f RefCell<Vec<Block>>,
     /// What was read of the line after the last block.
     rest: Vec<u8>,
@@ -74,7 +76,7 @@ impl<F: Read> Blocks<'_, F> {
         let (mut block, rows) = self.spare.borrow_mut().pop().unwrap_or_default();
         block.clear();
         block.append(&mut self.rest);
-        self.ended = self.file.by_ref().take(BLOCK as u64).read_to_end(&mut block)? < BLOCK;
+        self.ended = self.file.by_ref().take(self.size as u64).read_to_end(&mut block)? < self.size;
         if !self.ended {
             let end = memrchr(b'\n', &block).map_or(0, |end| end + 1);
             self.rest.extend_from_slice(&block[end..]);
