@@ -335,9 +335,12 @@ impl DataOptions {
     /// What the history is, in words, and what counts every reading of it once.
     pub fn overview(&self, zones: Option<&Zones>) -> Result<(String, OverviewOfFiles)> {
         if self.data.is_empty() {
-            let (described, readings) = self.read()?;
-            let overview = Overview::of(&readings, zones);
-            return Ok((described, OverviewOfFiles { overview, repeats: 0, found: FilesRead::default() }));
+            let network = SimulatedNetwork::new(SimulationConfig::default())?;
+            let described = network.describe();
+            let mut recording = Recording::from_readings(network.readings());
+            let repeats = recording.deduplicate() as u64;
+            let overview = Overview::of(recording.readings(), zones);
+            return Ok((described, OverviewOfFiles { overview, repeats, found: FilesRead::default() }));
         }
         let mut progress = Progress::new();
         let overview = Overview::read(&data_files(&self.data)?, zones, &mut |readings| {

@@ -123,9 +123,9 @@ impl Overview {
     /// The overview of files, which are read by the rules of [`Recording::read`](crate::ingest::Recording::read), with the zones
     /// of a division beside communes and arrondissements; `progress` is told after each thousand how many readings there are.
     ///
-    /// Memory does not grow with the readings. Of each station the last readings are remembered, to know a repeat: two million
-    /// in all. Where one is older than those, or was fetched before the one that it repeats, the files are read again by way of
-    /// a [`History`], which looks at all of them.
+    /// Memory does not grow with the readings, only with the names and places that the stations go by. The last million readings
+    /// are remembered at least, to know a repeat. Where one is older than those, was fetched before the one that it repeats, or
+    /// stands far from its place too often, the files are read again by way of a [`History`], which looks at all of them.
     pub fn read<P: AsRef<Path>>(
         paths: &[P],
         zones: Option<&Zones>,
@@ -323,7 +323,7 @@ mod tests {
     use std::fs;
     use std::path::PathBuf;
 
-    /// Two files, the first with the names of the columns in another order.
+    /// Two files of two kinds, some readings in both.
     fn files(folder: &Path, readings: &[StationStatus]) -> [PathBuf; 2] {
         let paths = ["a.csv", "b.jsonl"].map(|name| folder.join(name));
         let mut csv = csv::Writer::from_path(&paths[0]).unwrap();

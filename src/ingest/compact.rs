@@ -66,7 +66,7 @@ impl Sites {
         lat: Option<f64>,
         lon: Option<f64>,
     ) -> u32 {
-        let (name, commune) = (name.cloned(), commune.cloned());
+        let [name, commune] = [name, commune].map(|text| text.map(|text| self.shared(text)));
         let key = (code.clone(), name, commune, lat.map(f64::to_bits), lon.map(f64::to_bits));
         if let Some(&number) = self.numbers.get(&key) {
             return number;
@@ -74,7 +74,7 @@ impl Sites {
         let next = self.stations.len() as u32;
         let station = *self.stations.entry(code.clone()).or_insert(next);
         let number = self.sites.len() as u32;
-        let [name, commune] = [&key.1, &key.2].map(|text| text.as_ref().map(|text| self.shared(text)));
+        let (name, commune) = (key.1.clone(), key.2.clone());
         self.sites.push(Site { code: code.clone(), station, name, commune, lat, lon });
         self.numbers.insert(key, number);
         number

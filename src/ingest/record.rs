@@ -155,6 +155,12 @@ impl<'a> Record<'a> {
         self.set(Field::Lon, Cell::Text(lon));
     }
 
+    /// Sets both degrees to what stands in the place of the text.
+    pub(crate) fn set_no_position(&mut self, cell: &Cell<'a>) {
+        self.set(Field::Lat, cell.clone());
+        self.set(Field::Lon, cell.clone());
+    }
+
     /// The reading, or why the record has none. Of a poll the arrival is known; of a file it stands in the record, or is left
     /// [`UNSAID`].
     pub(crate) fn reading(

@@ -1,4 +1,4 @@
-//! Which readings were seen before, with memory for the last two million.
+//! Which readings were seen before, with memory for the last: a million at least, two at most.
 //!
 //! They stand in one log in the order in which they came, because that is quick to write; each knows the one before and after it of
 //! its station, by the time of the report. Only what comes late walks along them.
@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
 
-/// How many are remembered: 32 bytes each.
+/// How many are remembered at most, of which the older half is forgotten at once: 32 bytes each.
 const REMEMBERED: usize = 2_000_000;
 
 /// How far is looked after the last that came late, before it is looked for from the newest on.

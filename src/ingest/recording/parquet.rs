@@ -31,7 +31,7 @@ use crate::station::State;
 /// How many rows go to a thread at once.
 const PIECE: usize = 1 << 15;
 
-/// Reads the rows of a Parquet file, one row group after another.
+/// Reads the rows of a Parquet file, one row group after another: while the next is decoded, the one before is still being read.
 pub(super) fn read(path: &Path, mut file: impl MmapBytesReader, drift: &mut Drift, rows: &mut Rows<'_>) -> Result<()> {
     let wanted = whole(path, || Wanted::of(path, &mut file, drift))?;
     let (mut groups, mut start, room) = (wanted.groups().into_iter(), 0, rows.room());
@@ -188,6 +188,7 @@ impl Table {
             match (slot, values.get(row)) {
                 (Slot::Field(field), cell) => record.set(*field, cell),
                 (Slot::Position, Cell::Text(text)) => record.set_position(text),
+                (Slot::Position, other) => record.set_no_position(&other),
                 _ => {}
             }
         }
@@ -228,7 +229,9 @@ impl Reader {
                 self.known.learn(site, |text| columns.site(row, text));
             }
         }
-        piece.drift.saw_table(count, table.there());
+        if count > 0 {
+            piece.drift.saw_table(count, table.there());
+        }
         self.known.end(&mut piece);
         piece
     }
@@ -534,6 +537,22 @@ mod tests {
                 assert_eq!(read(with([times])).unwrap().readings(), expected(), "{unit} {zone:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_does_not_say_when_it_was_fetched_is_an_export_or_refused() {
+        let unsaid = |times: usize| {
+            let codes: Vec<_> = ["16107", "1001"].repeat(times);
+            let reported: Vec<_> = ["2022-05-12T09:18:14Z", "2022-05-12T09:20:00Z"].repeat(times);
+            let columns = vec![series(Column::StationCode, codes), series(Column::LastReported, reported)];
+            DataFrame::new_infer_height(columns).unwrap()
+        };
+        let newest: DateTime<Utc> = "2022-05-12T09:20:00Z".parse().unwrap();
+        let recording = read(unsaid(1)).unwrap();
+        assert!(recording.readings().iter().all(|reading| reading.fetched_at == newest), "{recording:?}");
+        assert_eq!(recording.readings().len(), 2);
+        let (folder, path) = write(unsaid(3));
+        assert!(error(&folder, &path).starts_with("a.parquet: no `fetched_at`, and 6 readings of 2 stations: "));
     }
 
     #[test]

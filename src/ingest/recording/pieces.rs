@@ -139,7 +139,7 @@ impl Pieces {
         sites.extend(piece.sites.iter().map(|site| rows.site(site)));
         drift.absorb(piece.drift);
         for row in &piece.rows {
-            rows.compact(Compact { site: sites[row.site as usize], ..*row })?;
+            rows.compact(path, Compact { site: sites[row.site as usize], ..*row })?;
         }
         for Unreadable { place, reason, raw } in piece.unreadable {
             rows.set_aside(SetAside { place: Place::line(path, start + place), reason, raw });

@@ -34,7 +34,7 @@ pub struct FilesRead {
 /// each reading to `each` in the order of the files and of the rows in them; of a file, those that do not say when they were
 /// fetched after the others. An error of `each` ends it.
 ///
-/// Memory does not grow with the rows, but for files of one JSON document, and for exports, whose time of arrival is known only
+/// Memory does not grow with the rows, only with the names and places that the stations go by; but for files of one JSON document, and for exports, whose time of arrival is known only
 /// when all of one is read: both hold each station once. A Parquet file is read by its row groups.
 pub fn read_each<P: AsRef<Path>>(paths: &[P], each: &mut dyn FnMut(StationStatus) -> Result<()>) -> Result<FilesRead> {
     let (found, _) = read_compact(paths, &mut |reading, sites| sites.reading(&reading).map_or(Ok(()), &mut *each))?;
@@ -139,8 +139,11 @@ impl<'e> Rows<'e> {
         Ok(())
     }
 
-    /// A reading in few bytes, which says when it was fetched, whose [site](Self::site) is known.
-    pub(super) fn compact(&mut self, reading: Compact) -> Result<()> {
+    /// A reading in few bytes of the file at `path`, whose [site](Self::site) is known.
+    pub(super) fn compact(&mut self, path: &Path, reading: Compact) -> Result<()> {
+        if reading.fetched_at == UNSAID {
+            return self.sites.reading(&reading).map_or(Ok(()), |reading| self.reading(path, reading));
+        }
         self.found.readings += 1;
         (self.each)(reading, &self.sites)
     }

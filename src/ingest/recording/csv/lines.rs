@@ -1,7 +1,7 @@
 //! CSV by several threads: the file goes to them in blocks of whole lines, and what they read comes back in its order.
 //!
-//! A line is a row unless a quote says otherwise: from the first that ends within quotes on, one thread goes on by the library for
-//! CSV. A row of the usual shape is read where it stands; any other by the one reader of records.
+//! A line is a row unless it ends within quotes, holds a carriage return, has text after a closing quote, or is longer than a block:
+//! from the first of those on one thread goes on by the library for CSV, to the end of the file. A row of the usual shape is read where it stands; any other by the one reader of records.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -23,8 +23,7 @@ use crate::ingest::recording::rows::Rows;
 /// How much of a file goes to a thread at once, bytes.
 pub(super) const BLOCK: usize = 1 << 20;
 
-/// Reads rows of a file from `start` on, by blocks of so many bytes; where it ended, which is before the file does if a line is no
-/// row or longer than a block.
+/// Reads rows of a file from `start` on, by blocks of so many bytes; where it ended, if that is before the file does.
 pub(super) fn read(
     (path, file): (&Path, &mut (impl Read + Seek)),
     layout: &Layout<'_>,
@@ -32,13 +31,13 @@ pub(super) fn read(
     drift: &mut Drift,
     rows: &mut Rows<'_>,
     block: usize,
-) -> Result<Position> {
+) -> Result<Option<Position>> {
     let fail = |error: io::Error| Error::io(path, &error);
     file.seek(SeekFrom::Start(start.byte())).map_err(fail)?;
     // What one block took, another takes.
     let spare = RefCell::new(Vec::new());
-    let mut blocks = Blocks { file, size: block, rest: Vec::new(), ended: false, spare: &spare };
-    let (mut end, mut pieces, room) = (start, Pieces::default(), rows.room());
+    let mut blocks = Blocks { file, size: block, rest: Vec::new(), ended: false, stuck: false, spare: &spare };
+    let (mut end, mut all, mut pieces, room) = (start, true, Pieces::default(), rows.room());
     in_order(
         || blocks.next().map_err(fail),
         |reader: &mut Reader, (block, rows): Block| (reader.read(layout, &block, rows, room), block),
@@ -48,10 +47,11 @@ pub(super) fn read(
             spare.borrow_mut().push((block, left));
             let (byte, line) = (end.byte() + lines.bytes, end.line() + lines.count);
             end.set_byte(byte).set_line(line);
-            Ok(if lines.all { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+            all = lines.all;
+            Ok(if all { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         },
     )?;
-    Ok(end)
+    Ok((!all || blocks.stuck).then_some(end))
 }
 
 /// Bytes, and where their rows go.
@@ -65,6 +65,8 @@ struct Blocks<'f, F> {
     /// What was read of the line after the last block.
     rest: Vec<u8>,
     ended: bool,
+    /// Whether a line is longer than a block.
+    stuck: bool,
 }
 
 impl<F: Read> Blocks<'_, F> {
@@ -81,7 +83,8 @@ impl<F: Read> Blocks<'_, F> {
             let end = memrchr(b'\n', &block).map_or(0, |end| end + 1);
             self.rest.extend_from_slice(&block[end..]);
             block.truncate(end);
-            self.ended = end == 0;
+            self.stuck = end == 0;
+            self.ended = self.stuck;
         }
         Ok(Some((block, rows)).filter(|(block, _)| !block.is_empty()))
     }
@@ -134,7 +137,9 @@ impl Reader {
             start = (end + 1).min(block.len());
         }
         lines.bytes = start as u64;
-        lines.piece.drift.saw_table(usual, layout.there);
+        if usual > 0 {
+            lines.piece.drift.saw_table(usual, layout.there);
+        }
         self.known.end(&mut lines.piece);
         lines
     }
@@ -169,7 +174,8 @@ impl Reader {
         let mut reader = ReaderBuilder::new();
         reader.has_headers(false).flexible(true).delimiter(layout.delimiter).buffer_capacity(line.len());
         // A line in memory cannot fail to be read.
-        _ = reader.from_reader(line).read_byte_record(&mut self.quoted);
+        // Behind the end of another: at the start a mark of the byte order would be passed over.
+        _ = reader.from_reader(b"\n".chain(line)).read_byte_record(&mut self.quoted);
         let row = &self.quoted;
         let record = if row.len() == layout.slots.len() {
             Ok(record(row.iter(), layout.slots))
