@@ -181,6 +181,28 @@ def by_duckdb(rows, gap):
     return {name: connection.sql(f"FROM {name}").pl() for name in ("stations", "hours", "zones")}
 
 
+def in_one_pass(paths, told):
+    """`--overview` says less, and in that the same."""
+    command = [EXAMPLES / "part3_stats", *(option for path in paths for option in ("--data", path)), "--zone", "grid:500m", "--overview", "--json"]
+    answered = subprocess.run(command, capture_output=True, text=True)
+    assert answered.returncode == 0, answered.stderr[-2000:]
+    answer = json.loads(answered.stdout)
+
+    def same(part, whole, place):
+        if isinstance(part, dict):
+            for key, value in part.items():
+                same(value, whole[key], f"{place}.{key}")
+        elif isinstance(part, list):
+            assert len(part) == len(whole), place
+            for number, (one, other) in enumerate(zip(part, whole)):
+                same(one, other, f"{place}[{number}]")
+        else:
+            assert part == whole, f"{place}: {part}, not {whole}"
+
+    assert answer["overview"]["stations"] and answer["repeats"] == told["repeats"]
+    same(answer["overview"], told["statistics"], "overview")
+
+
 def ours(paths, gap):
     """The DataFrame's answer; the example fails where the SQL's is another."""
     command = [EXAMPLES / "part3_stats", *(option for path in paths for option in ("--data", path)), "--max-gap", f"{gap // 60_000}min", "--zone", "grid:500m", "--runs", "1", "--json"]
@@ -188,6 +210,7 @@ def ours(paths, gap):
     assert told.returncode == 0, told.stderr[-2000:]
     told = json.loads(told.stdout)
     result, behaviours = told["statistics"], told["behaviours"]
+    in_one_pass(paths, told)
     milliseconds = lambda seconds: None if seconds is None else round(1000 * seconds)
 
     def station(s):
@@ -270,7 +293,7 @@ def main(folder):
         told = ", ".join(f"{len(tables[table])} {table} in {min(columns[table])} columns" for table in keys)
         print(f"{' and '.join(path.name for path in paths)}, a gap of {minutes} minutes, {100 * (share or 0):.1f} % observed, {len(alike)} stations in "
               f"{alike['behaviour'].n_unique()} zones by behaviour: {told}: "
-              f"DataFrame = SQL = Python's polars = DuckDB [{time.monotonic() - began:.0f} s]", flush=True)
+              f"DataFrame = SQL = --overview = Python's polars = DuckDB [{time.monotonic() - began:.0f} s]", flush=True)
 
 
 with tempfile.TemporaryDirectory() as folder:

@@ -28,7 +28,7 @@ from streaming import built, run  # noqa: E402
 class Bench:
     def __init__(self, options, folder):
         self.options, self.folder, self.runs = options, folder, 0
-        self.kafka, self.collect = built(options, "part3_collect")
+        self.kafka, self.collect = built(options, ["part3_collect"], ["kafka"])
 
     def fill(self, readings):
         """The topic of so many readings. One with a name of ours may be made anew."""

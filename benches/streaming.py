@@ -212,20 +212,21 @@ def environment(engine):
     return HOME / engine / "bin/python", sorted(jars.glob("*.jar"))
 
 
-def built(options, example):
-    """The release builds of the bench of Kafka and of an example, unless they are in a folder that is named."""
+def built(options, examples, benches=()):
+    """The release builds of these, unless they are in a folder that is named."""
     if options.binaries:
-        return options.binaries.resolve() / "kafka", options.binaries.resolve() / example
-    command = ["cargo", "build", "--release", "--bench", "kafka", "--example", example, "--message-format", "json"]
+        return [options.binaries.resolve() / name for name in (*benches, *examples)]
+    targets = [part for kind, names in (("--bench", benches), ("--example", examples)) for name in names for part in (kind, name)]
+    command = ["cargo", "build", "--release", *targets, "--message-format", "json"]
     lines = subprocess.run(command, cwd=TOP, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     made = {one["target"]["name"]: one["executable"] for one in map(json.loads, lines) if one.get("executable")}
-    return made["kafka"], made[example]
+    return [made[name] for name in (*benches, *examples)]
 
 
 class Bench:
     def __init__(self, options, folder):
         self.options, self.folder, self.brokers, self.runs = options, folder, options.brokers, 0
-        self.kafka, self.stream = built(options, "part2_stream")
+        self.kafka, self.stream = built(options, ["part2_stream"], ["kafka"])
 
     def fill(self, readings):
         """The topic of so many readings. One with a name of ours may be made anew."""

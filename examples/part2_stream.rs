@@ -325,7 +325,9 @@ fn draw(
     source: &str,
 ) -> Result<()> {
     let Some(folder) = &options.out else { return Ok(()) };
-    let source = common::source_line(source);
+    let names = stations.iter().filter_map(|station| station.name.as_deref());
+    let source =
+        common::source_line_by(source, names, stations.iter().filter_map(|station| station.commune.as_deref()));
     let places = stations.iter().filter_map(|station| {
         let (lat, lon) = (station.lat?, station.lon?);
         let (occupancy, capacity) = (station.statistics.quantities.occupancy.mean, station.statistics.capacity);

@@ -9,6 +9,7 @@
 //!     FROM readings WHERE open GROUP BY stationcode ORDER BY bikes DESC LIMIT 5"
 //! cargo run --example part3_stats -- --data velib.csv --sql question.sql --format parquet --out answer.parquet
 //! cargo run --example part3_stats -- --data velib.csv --max-gap 1h --zone grid:500m
+//! cargo run --release --example part3_stats -- --data FOLDER --overview --json
 //! ```
 //!
 //! With `--query` or `--sql` no statistics are computed; the tables `readings` and `stations` are described at
@@ -21,15 +22,15 @@ mod common;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use common::query::QueryOptions;
 use common::{DataOptions, Progress, figure};
 use serde_json::json;
 use velib::batch::{
-    BEHAVIOURS, Behaviour, Engine, Gathered, History, HistoryPart, SometimesEmpty, Spells, StationStatistics,
-    Statistics, Summary, Table, TableSettings, ZoneStatistics, compare_partitions,
+    BEHAVIOURS, Behaviour, Engine, Gathered, History, HistoryPart, Overview, OverviewOfFiles, SometimesEmpty, Spells,
+    StationStatistics, Statistics, Summary, Table, TableSettings, ZoneOverview, ZoneStatistics, compare_partitions,
 };
 use velib::kafka::GapLedger;
 use velib::report::{Figure, Zone, ZoneOccupancy};
@@ -55,6 +56,10 @@ struct Options {
     /// Group the stations by their week into so many zones by behaviour; 0 for none
     #[arg(long, value_name = "N", default_value_t = BEHAVIOURS as u8)]
     behaviours: u8,
+    /// Only what counts every reading once: free docks per station and per zone, and the stations sometimes empty, in one pass over
+    /// files of any size, the fastest
+    #[arg(long, conflicts_with_all = ["engine", "max_gap", "behaviours", "partitions", "runs", "gaps", "query", "sql"])]
+    overview: bool,
     /// Time so many partitions against one
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=4096))]
     partitions: u16,
@@ -80,6 +85,9 @@ fn main() -> ExitCode {
         Table::with(&[], &settings)?;
         if let Some(question) = options.query.question(options.out.as_deref(), &settings)? {
             return question.answer(options.data.read()?);
+        }
+        if options.overview {
+            return overview(&options, settings.zones.as_ref());
         }
         let (described, history) = options.data.history()?;
         common::headline(options.json, format_args!("Data: {described}"))?;
@@ -157,20 +165,70 @@ fn gather(history: &History, settings: &TableSettings, options: &Options) -> Res
     Ok(Gathering { result, behaviours, repeats, timed })
 }
 
+/// What counts every reading once, alone.
+fn overview(options: &Options, zones: Option<&Zones>) -> Result<()> {
+    let started = Instant::now();
+    let (described, OverviewOfFiles { overview, repeats, .. }) = options.data.overview(zones)?;
+    let seconds = started.elapsed().as_secs_f64();
+    common::headline(options.json, format_args!("Data: {described}"))?;
+    if let Some(folder) = &options.out {
+        let zone =
+            |zone: &ZoneOverview| Zone { zone: zone.zone.clone(), occupancy: zone.occupancy, stations: zone.stations };
+        let names = overview.stations.iter().filter_map(|station| station.name.as_deref());
+        let communes = overview.communes.iter().map(|commune| commune.zone.as_str());
+        let source = common::source_line_by(&described, names, communes);
+        mean_occupancy(folder, overview.arrondissements.iter().map(zone).collect(), source)?;
+    }
+    if options.json {
+        return common::print_json(&json!({"overview": overview, "repeats": repeats, "seconds": seconds}));
+    }
+    stations(&overview, repeats, "in one pass")?;
+    let divisions = [
+        ("Communes", &overview.communes),
+        ("Arrondissements of Paris, and other communes", &overview.arrondissements),
+        ("Zones", &overview.zones),
+    ];
+    for (title, zones) in divisions.into_iter().filter(|(_, zones)| !zones.is_empty()) {
+        let row = |zone: &ZoneOverview| {
+            let [mean, min, max] = of(&zone.free_docks);
+            let [stations, readings] = [zone.stations, zone.readings].map(|count| count.to_string());
+            (zone.readings, [zone.zone.clone(), mean, min, max, percent(zone.occupancy), stations, readings])
+        };
+        let header = ["zone", "free docks, mean", "min", "max", "occupancy", "stations", "readings"];
+        largest(title, header, zones.iter().map(row).collect())?;
+    }
+    sometimes_empty(&overview)
+}
+
 fn of(summary: &Summary) -> [String; 3] {
     [figure(summary.mean, 2), common::count(summary.min), common::count(summary.max)]
 }
 
 fn print(result: &Statistics, repeats: usize, engines: &str) -> Result<()> {
+    let overview = Overview::from(result);
+    stations(&overview, repeats as u64, engines)?;
+    over_time(result)?;
+    week(result)?;
+    zones("Communes", &result.communes)?;
+    zones("Arrondissements of Paris, and other communes", &result.arrondissements)?;
+    let times = result.how_often_empty;
     common::print(format_args!(
-        "{} readings of {} stations, {} while open, {} while closed, {repeats} repeats left out ({engines})\n\nFree docks per station, while open",
-        result.readings,
-        result.stations.len(),
-        result.open,
-        result.closed
+        "\nBy time {} stations are never empty, {} sometimes, {} often (10 % or more); of {} it is not known",
+        times.never, times.sometimes, times.often, times.unknown
+    ))?;
+    sometimes_empty(&overview)
+}
+
+fn stations(overview: &Overview, repeats: u64, how: &str) -> Result<()> {
+    common::print(format_args!(
+        "{} readings of {} stations, {} while open, {} while closed, {repeats} repeats left out ({how})\n\nFree docks per station, while open",
+        overview.readings,
+        overview.stations.len(),
+        overview.open,
+        overview.closed
     ))?;
     let header = ["station", "name", "mean", "min", "max", "mechanical", "electric", "full", "empty", "readings"];
-    let rows = result.stations.iter().take(10).map(|station| {
+    let rows = overview.stations.iter().take(10).map(|station| {
         let [mean, min, max] = of(&station.free_docks);
         [
             station.station_code.to_string(),
@@ -186,19 +244,12 @@ fn print(result: &Statistics, repeats: usize, engines: &str) -> Result<()> {
         ]
     });
     common::print(common::table(header, &[1], rows))?;
-    common::print(format_args!("… {} stations in all (--json gives each)", result.stations.len()))?;
-    over_time(result)?;
-    week(result)?;
-    zones("Communes", &result.communes)?;
-    zones("Arrondissements of Paris, and other communes", &result.arrondissements)?;
+    common::print(format_args!("… {} stations in all (--json gives each)", overview.stations.len()))
+}
 
-    let empty = most_often_empty(result);
-    let times = result.how_often_empty;
-    common::print(format_args!(
-        "\nBy time {} stations are never empty, {} sometimes, {} often (10 % or more); of {} it is not known",
-        times.never, times.sometimes, times.often, times.unknown
-    ))?;
-    common::print(format_args!("\nSometimes empty: {} of {} stations", empty.len(), result.stations.len()))?;
+fn sometimes_empty(overview: &Overview) -> Result<()> {
+    let empty = most_often_empty(&overview.sometimes_empty);
+    common::print(format_args!("\nSometimes empty: {} of {} stations", empty.len(), overview.stations.len()))?;
     let rows = empty.iter().take(10).map(|station| {
         let name = station.name.clone().unwrap_or_default();
         let times = format!("{} of {}", station.empty.times, station.empty.known);
@@ -265,12 +316,9 @@ fn week(result: &Statistics) -> Result<()> {
 }
 
 fn zones(title: &str, zones: &[ZoneStatistics]) -> Result<()> {
-    common::print(format_args!("\n{title}"))?;
-    let mut zones: Vec<_> = zones.iter().collect();
-    zones.sort_by_key(|zone| std::cmp::Reverse(zone.readings));
-    let rows = zones.iter().take(10).map(|zone| {
+    let row = |zone: &ZoneStatistics| {
         let [mean, min, max] = of(&zone.free_docks);
-        [
+        let cells = [
             zone.zone.clone(),
             mean,
             figure(zone.over_time.free_docks.mean, 2),
@@ -281,8 +329,9 @@ fn zones(title: &str, zones: &[ZoneStatistics]) -> Result<()> {
             zone.stations.to_string(),
             zone.readings.to_string(),
             percent(zone.over_time.observed.share),
-        ]
-    });
+        ];
+        (zone.readings, cells)
+    };
     let header = [
         "zone",
         "free docks, mean",
@@ -295,9 +344,17 @@ fn zones(title: &str, zones: &[ZoneStatistics]) -> Result<()> {
         "readings",
         "observed",
     ];
-    common::print(common::table(header, &[], rows))?;
-    if zones.len() > 10 {
-        common::print(format_args!("… {} zones in all", zones.len()))?;
+    largest(title, header, zones.iter().map(row).collect())
+}
+
+/// The ten zones with most readings.
+fn largest<const N: usize>(title: &str, header: [&str; N], mut zones: Vec<(u64, [String; N])>) -> Result<()> {
+    common::print(format_args!("\n{title}"))?;
+    zones.sort_by_key(|(readings, _)| std::cmp::Reverse(*readings));
+    let all = zones.len();
+    common::print(common::table(header, &[], zones.into_iter().take(10).map(|(_, cells)| cells)))?;
+    if all > 10 {
+        common::print(format_args!("… {all} zones in all"))?;
     }
     Ok(())
 }
@@ -351,8 +408,8 @@ fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "–".into(), |share| format!("{:.1} %", 100.0 * share))
 }
 
-fn most_often_empty(result: &Statistics) -> Vec<&SometimesEmpty> {
-    let mut empty: Vec<_> = result.sometimes_empty.iter().collect();
+fn most_often_empty(stations: &[SometimesEmpty]) -> Vec<&SometimesEmpty> {
+    let mut empty: Vec<_> = stations.iter().collect();
     empty.sort_by(|a, b| b.empty.share.unwrap_or(0.0).total_cmp(&a.empty.share.unwrap_or(0.0)));
     empty
 }
@@ -360,17 +417,19 @@ fn most_often_empty(result: &Statistics) -> Vec<&SometimesEmpty> {
 fn draw(folder: &Path, result: &Statistics, history: &History, described: &str) -> Result<()> {
     let zone =
         |zone: &ZoneStatistics| Zone { zone: zone.zone.clone(), occupancy: zone.occupancy, stations: zone.stations };
-    let bars = ZoneOccupancy {
-        title: "Mean occupancy by zone".into(),
-        source: common::source_line(described),
-        zones: result.arrondissements.iter().map(zone).collect(),
-    };
-    common::draw(folder, "mean-occupancy", &Figure::from(bars))?;
+    let names = result.stations.iter().filter_map(|station| station.name.as_deref());
+    let source = common::source_line_by(described, names, result.communes.iter().map(|commune| commune.zone.as_str()));
+    mean_occupancy(folder, result.arrondissements.iter().map(zone).collect(), source.clone())?;
     // A station that was never open (one has no dock at all) is empty for good, and has no week to show.
     let was_open =
         |code: &StationCode| result.stations.iter().any(|station| station.station_code == *code && station.open > 0);
-    let empty = most_often_empty(result).into_iter().find(|station| was_open(&station.station_code));
+    let empty = most_often_empty(&result.sometimes_empty).into_iter().find(|station| was_open(&station.station_code));
     let Some(SometimesEmpty { station_code, .. }) = empty else { return Ok(()) };
-    let week = common::station_week(&history.readings_of(station_code)?, station_code, described);
+    let week = common::station_week(&history.readings_of(station_code)?, station_code, &source);
     week.map_or(Ok(()), |week| common::draw(folder, "most-often-empty", &week))
+}
+
+fn mean_occupancy(folder: &Path, zones: Vec<Zone>, source: String) -> Result<()> {
+    let bars = ZoneOccupancy { title: "Mean occupancy by zone".into(), source, zones };
+    common::draw(folder, "mean-occupancy", &Figure::from(bars))
 }

@@ -80,7 +80,8 @@ fn experiment(options: &Options, file: &Path) -> Result<()> {
     common::headline(options.json, format_args!("{}\nData: {}", settings.question, data.described))?;
 
     let mut progress = Progress::new();
-    let result = run_experiment(&settings, &data.readings, &data.stations, &mut |step| progress.show_now(step))?;
+    let mut result = run_experiment(&settings, &data.readings, &data.stations, &mut |step| progress.show_now(step))?;
+    result.source = common::source_line(&data.described, &data.readings);
     progress.show_now("writing the report");
     write_json(common::in_folder(&folder, "metrics.json")?, &result)?;
     write_csv(folder.join("predictions.csv"), result.predictions())?;
@@ -144,7 +145,7 @@ fn read_data(options: &Options, settings: &ExperimentSettings) -> Result<Data> {
 
 /// The last week of a station, and what was forecast for each moment of it.
 fn station_week(result: &Experiment, code: &StationCode, data: &Data) -> Option<NamedFigure> {
-    let Figure::StationWeek(mut week) = common::station_week(&data.readings, code, &data.described)? else {
+    let Figure::StationWeek(mut week) = common::station_week(&data.readings, code, &result.source)? else {
         return None;
     };
     let from = week.points.iter().map(|point| point.time).min()?;

@@ -302,7 +302,7 @@ fn draw(folder: &Path, known: &Known, one: &Named<'_>) -> Result<()> {
     let forecast = StationForecast {
         title: "Will there be a free dock?".into(),
         station: format!("{code} {}", one.name.unwrap_or_default()).trim_end().to_owned(),
-        source: common::source_line(&known.source),
+        source: common::source_line(&known.source, &known.readings),
         made_at: outlook.made_at,
         capacity: outlook.capacity.map(f64::from),
         history: past(known, code).into_iter().filter(|(time, _)| *time >= drawn_from).map(point).collect(),

@@ -232,7 +232,7 @@ fn draw(
     described: &str,
     one_of_several: bool,
 ) -> Result<()> {
-    let source = common::source_line(described);
+    let source = common::source_line(described, readings);
     let horizon = training.horizon_seconds / 60;
     let ahead = format!("{horizon} min ahead");
     let named = |name: &str| if one_of_several { format!("{name}-{horizon}min") } else { name.to_owned() };
@@ -268,11 +268,11 @@ fn draw(
     };
     let bars = velib::report::ModelScores {
         title: format!("Brier skill: station full {ahead}"),
-        source,
+        source: source.clone(),
         reference: "calibrated persistence".into(),
         models: training.test.iter().map(score).collect(),
     };
     common::draw(folder, &named("skill"), &Figure::from(bars))?;
-    let week = settings.station.as_ref().and_then(|code| common::station_week(readings, code, described));
+    let week = settings.station.as_ref().and_then(|code| common::station_week(readings, code, &source));
     week.map_or(Ok(()), |week| common::draw(folder, "station-week", &week))
 }

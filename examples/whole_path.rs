@@ -107,13 +107,14 @@ fn main() -> ExitCode {
             common::print(format_args!("   Note: {note}"))?;
         }
 
+        let source = common::source_line(&described, &readings);
         let reliability = ReliabilityDiagram {
             title: "Reliability: station full 60 min ahead".into(),
-            source: common::source_line(&described),
+            source: source.clone(),
             models: vec![ModelReliability { name: training.chosen.to_string(), bins: training.reliability }],
         };
         common::draw(out, "reliability", &Figure::from(reliability))?;
-        if let Some(week) = common::station_week(&readings, &options.station, &described) {
+        if let Some(week) = common::station_week(&readings, &options.station, &source) {
             common::draw(out, "station-week", &week)?;
         }
         common::print(format_args!("5. Draw: reliability.png and station-week.png in {}", out.display()))

@@ -7,7 +7,7 @@
 //! - [`ingest`]: sources of readings: the live portal, any GBFS feed, a recording, a simulated network; which were seen before
 //! - [`kafka`]: readings to a topic and back, each acknowledged; a broker inside the process where there is none
 //! - [`streaming`]: statistics per station and zone by event-time window, kept in a database
-//! - [`batch`]: one CSV of everything, and its statistics by DataFrame and by SQL
+//! - [`batch`]: one CSV of everything, and its statistics by DataFrame and by SQL; where riders found no bike or no dock
 //! - [`features`]: from history to a design matrix that knows only the past, and the label that looks ahead
 //! - [`model`]: baselines, a queue, logistic regression, trees and their blend: split by time, scored beside the base rate with
 //!   intervals, saved, and asked for the coming hours

@@ -161,7 +161,7 @@ impl StationStatus {
     /// Whether riders can return a bike here at all: installed, taking returns, and of a capacity above zero.
     /// `None` if no known field denies it and not all are known.
     pub fn usable(&self) -> Option<bool> {
-        all([self.is_installed, self.is_returning, self.capacity.map(|docks| docks > 0)])
+        self.state().usable()
     }
 
     /// Known to be [usable](Self::usable).
@@ -176,12 +176,25 @@ impl StationStatus {
 
     /// Full: usable, and no dock free. No dock free at a closed station is not full.
     pub fn is_full(&self) -> Option<bool> {
-        all([self.usable(), self.docks_available.map(|docks| docks == 0)])
+        self.state().is_full()
     }
 
     /// Empty: installed, renting, and no bike.
     pub fn is_empty(&self) -> Option<bool> {
-        all([self.is_installed, self.is_renting, self.bikes_available.map(|bikes| bikes == 0)])
+        self.state().is_empty()
+    }
+
+    pub(crate) fn state(&self) -> State {
+        State {
+            is_installed: self.is_installed,
+            is_renting: self.is_renting,
+            is_returning: self.is_returning,
+            capacity: self.capacity,
+            docks_available: self.docks_available,
+            bikes_available: self.bikes_available,
+            mechanical: self.mechanical,
+            ebike: self.ebike,
+        }
     }
 
     /// Bikes per dock, `bikes_available / capacity`; `None` where either is unknown or the capacity is zero.
@@ -212,6 +225,36 @@ impl StationStatus {
     /// What makes a reading the same reading when it is fetched again: the station and its event time.
     pub fn key(&self) -> (&StationCode, DateTime<Utc>) {
         (&self.station_code, self.last_reported)
+    }
+}
+
+/// What a reading says of a station's docks and bikes: what differs from one reading to the next. The rules are computed from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct State {
+    pub(crate) is_installed: Option<bool>,
+    pub(crate) is_renting: Option<bool>,
+    pub(crate) is_returning: Option<bool>,
+    pub(crate) capacity: Option<u32>,
+    pub(crate) docks_available: Option<u32>,
+    pub(crate) bikes_available: Option<u32>,
+    pub(crate) mechanical: Option<u32>,
+    pub(crate) ebike: Option<u32>,
+}
+
+impl State {
+    /// As [`StationStatus::usable`].
+    pub(crate) fn usable(&self) -> Option<bool> {
+        all([self.is_installed, self.is_returning, self.capacity.map(|docks| docks > 0)])
+    }
+
+    /// As [`StationStatus::is_full`].
+    pub(crate) fn is_full(&self) -> Option<bool> {
+        all([self.usable(), self.docks_available.map(|docks| docks == 0)])
+    }
+
+    /// As [`StationStatus::is_empty`].
+    pub(crate) fn is_empty(&self) -> Option<bool> {
+        all([self.is_installed, self.is_renting, self.bikes_available.map(|bikes| bikes == 0)])
     }
 }
 

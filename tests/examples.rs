@@ -58,7 +58,7 @@ fn nobody() -> String {
 fn help_names_every_option() {
     let source = ["--source", "--endpoint", "--api", "--fallback"].as_slice();
     let kafka = ["--brokers", "--topic"].as_slice();
-    let options: [(&str, &[&[&str]]); 6] = [
+    let options: [(&str, &[&[&str]]); 7] = [
         (
             "part1_fetch",
             &[
@@ -77,6 +77,7 @@ fn help_names_every_option() {
                 &["--max-gap", "--zone", "--behaviours", "--query", "--sql", "--format"],
             ],
         ),
+        ("part3_report", &[&["--data", "--max-gap", "--out", "--json"]]),
         (
             "part4_train",
             &[
@@ -102,6 +103,7 @@ fn without_data_the_first_line_names_the_simulated_network() {
         ("part2_stream", &[], "Source: "),
         ("part3_collect", &[], "Source: "),
         ("part3_stats", &[], "Data: "),
+        ("part3_report", &[], "Data: "),
         ("part4_train", &[], "Data: "),
         ("whole_path", &[], "1. Fetch: "),
     ] {
@@ -390,10 +392,38 @@ fn part3_finds_the_same_by_dataframe_by_sql_and_by_hand() {
     let found = both["statistics"]["sometimes_empty"].as_array().unwrap();
     assert!(found.iter().map(|station| station["stationcode"].as_str().unwrap()).eq(empty.iter()));
 
+    // In one pass: less, and in that the same.
+    let overview = stats(&["--data", "history.csv", "--overview"]);
+    assert_eq!(overview["repeats"], both["repeats"]);
+    assert_part(&overview["overview"], &both["statistics"]);
+    let told = printed(
+        &folder,
+        "part3_stats",
+        &["--data", "history.csv", "--overview", "--zone", "grid:1km", "--out", "less"],
+    );
+    for part in ["(in one pass)\n", "\nCommunes\n", "\nZones\n", "\nSometimes empty: "] {
+        assert!(told.contains(part) && !told.contains("Over time"), "{part}: {told}");
+    }
+    assert!(folder.path().join("less/mean-occupancy.png").is_file());
+
     let text = printed(&folder, "part3_stats", &["--data", "history.csv", "--out", "drawn"]);
     assert!(text.contains(&format!("\nSometimes empty: {} of 5 stations\n", empty.len())), "{text}");
     assert!(text.contains("\nPartitions: "), "{text}");
     assert!(folder.path().join("drawn/mean-occupancy.png").is_file());
+}
+
+/// What `part` says is said by `whole` too.
+fn assert_part(part: &Value, whole: &Value) {
+    match (part, whole) {
+        (Value::Object(part), Value::Object(whole)) => {
+            part.iter().for_each(|(key, value)| assert_part(value, whole.get(key).unwrap_or(&Value::Null)));
+        }
+        (Value::Array(part), Value::Array(whole)) => {
+            assert_eq!(part.len(), whole.len());
+            part.iter().zip(whole).for_each(|(part, whole)| assert_part(part, whole));
+        }
+        _ => assert_eq!(part, whole),
+    }
 }
 
 #[test]
@@ -857,6 +887,7 @@ fn a_file_that_is_no_history_is_told_in_one_line() {
         ("part2_stream", "--source"),
         ("part3_collect", "--source"),
         ("part3_stats", "--data"),
+        ("part3_report", "--data"),
         ("part4_train", "--data"),
         ("whole_path", "--source"),
     ] {
@@ -1015,7 +1046,7 @@ fn a_broker_that_is_away_is_told_with_its_address() {
 fn wrong_usage_exits_with_2_before_anything_is_done() {
     let (folder, broker) = (folder(), nobody());
     let two = ["--horizon", "15m,60m"];
-    let cases: [(&str, &[&str], &[&str]); 27] = [
+    let cases: [(&str, &[&str], &[&str]); 29] = [
         ("part1_fetch", &["--nonsense"], &["unexpected argument '--nonsense'"]),
         ("part1_fetch", &["--api", "v3"], &["--api", "`v3`", "; write v2.1 or v1.0"]),
         ("part1_fetch", &["--endpoint", "nonsense"], &["--endpoint: ", "; write http://HOST:PORT"]),
@@ -1043,8 +1074,10 @@ fn wrong_usage_exits_with_2_before_anything_is_done() {
         ("part3_collect", &["--brokers", &broker, "--source", "simulate"], &["--source: with --brokers", "; publish"]),
         ("part3_collect", &["--brokers", &broker], &["--out: is missing", "; name the CSV"]),
         ("part3_stats", &["--max-gap", "0s"], &["--max-gap: 0ns is no time", "; write for example 2h"]),
+        ("part3_report", &["--max-gap", "0s"], &["--max-gap: 0ns is no time", "; write for example 2h"]),
         ("part3_stats", &["--zone", "street"], &["--zone: `street`", "; known: commune, arrondissement, grid:"]),
         ("part3_stats", &["--partitions", "0"], &["'0' for '--partitions", "1..=4096"]),
+        ("part3_stats", &["--overview", "--engine", "sql"], &["--overview", "cannot be used with", "--engine"]),
         ("part3_stats", &["--engine", "awk"], &["--engine", "`awk`", "dataframe"]),
         ("part4_train", &["--model", "nonsense"], &["--model", "`nonsense`", "; one of persistence, calibrated, "]),
         ("part4_train", &["--split", "yesterday"], &["'yesterday' for '--split"]),

@@ -27,14 +27,15 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
-use velib::batch::{History, data_files};
+use velib::batch::{History, Overview, OverviewOfFiles, data_files};
 use velib::ingest::{
-    Api, Fallback, Gbfs, Metrics, Note, Opendatasoft, Recording, SetAside, SimulatedNetwork, SimulationConfig,
-    Snapshot, Source, Stop, VELIB_GBFS,
+    Api, Fallback, FilesRead, Gbfs, Metrics, Note, Opendatasoft, Recording, SetAside, SimulatedNetwork,
+    SimulationConfig, Snapshot, Source, Stop, VELIB_GBFS,
 };
 use velib::kafka::{Broker, ClientProperties};
 use velib::report::{Figure, StationPoint, StationWeek};
 use velib::serve::{MetricsServer, ServeAddress};
+use velib::streaming::Zones;
 use velib::{Error, Result, StationCode, StationStatus};
 
 /// Reads the command line, runs `main`, and turns its answer into an exit code: 0, 1 for a failure, 2 for wrong usage.
@@ -328,11 +329,33 @@ impl DataOptions {
             progress.show(|| format!("{readings} readings read"));
         })?;
         drop(progress);
-        let found = history.found();
+        Ok((self.found(history.found()), history))
+    }
+
+    /// What the history is, in words, and what counts every reading of it once.
+    pub fn overview(&self, zones: Option<&Zones>) -> Result<(String, OverviewOfFiles)> {
+        if self.data.is_empty() {
+            let network = SimulatedNetwork::new(SimulationConfig::default())?;
+            let described = network.describe();
+            let mut recording = Recording::from_readings(network.readings());
+            let repeats = recording.deduplicate() as u64;
+            let overview = Overview::of(recording.readings(), zones);
+            return Ok((described, OverviewOfFiles { overview, repeats, found: FilesRead::default() }));
+        }
+        let mut progress = Progress::new();
+        let overview = Overview::read(&data_files(&self.data)?, zones, &mut |readings| {
+            progress.show(|| format!("{readings} readings read"));
+        })?;
+        drop(progress);
+        Ok((self.found(&overview.found), overview))
+    }
+
+    /// Tells what was noticed in files; what they are, in words.
+    fn found(&self, found: &FilesRead) -> String {
         report_notes(&found.notes);
         report_some_set_aside(&found.set_aside, found.unreadable);
         let files = self.data.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-        Ok((format!("{files} ({} readings as read)", history.len()), history))
+        format!("{files} ({} readings as read)", found.readings)
     }
 }
 
@@ -487,13 +510,33 @@ pub fn folder_made_anew(folder: &Path) -> Result<&Path> {
     Ok(folder)
 }
 
-/// Where the data of a figure come from; recorded history is Paris's, under its licence.
-pub fn source_line(described: &str) -> String {
-    match described.strip_prefix("the simulated network") {
-        Some(settings) => format!("Simulated network{settings}"),
-        None => "Data: Paris Data, ODbL".into(),
-    }
+/// Where the data of a figure come from. A file does not say who published it, so its stations do: those of Vélib' are under
+/// the licence of Paris Data. Of anything else only what was read is named, of an address or a file.
+pub fn source_line(described: &str, readings: &[StationStatus]) -> String {
+    let names = readings.iter().filter_map(|reading| reading.name.as_deref());
+    source_line_by(described, names, readings.iter().filter_map(|reading| reading.commune.as_deref()))
 }
+
+/// [`source_line`] by the names and the communes of the stations: they are Vélib's if one of the communes is Paris, and the names
+/// are not those of the simulated network, which a file may hold too. 16107 alone does not tell: its name is in both.
+pub fn source_line_by<'a>(
+    described: &str,
+    names: impl IntoIterator<Item = &'a str>,
+    communes: impl IntoIterator<Item = &'a str>,
+) -> String {
+    if let Some(settings) = described.strip_prefix("the simulated network") {
+        return format!("Simulated network{settings}");
+    }
+    let mut names = names.into_iter().filter(|name| *name != IN_BOTH).peekable();
+    let are_real = names.peek().is_some() && !names.any(SimulatedNetwork::is_invented);
+    if are_real && communes.into_iter().any(|commune| commune == "Paris") {
+        return "Data: Paris Data, ODbL".into();
+    }
+    format!("Data: {}", described.split(" (").next().unwrap_or(described))
+}
+
+/// The name of 16107.
+const IN_BOTH: &str = "Benjamin Godard - Victor Hugo";
 
 /// Draws a figure as `FOLDER/NAME.png`, beside the JSON that it can be drawn again from.
 pub fn draw(folder: &Path, name: &str, figure: &Figure) -> Result<()> {
@@ -501,8 +544,8 @@ pub fn draw(folder: &Path, name: &str, figure: &Figure) -> Result<()> {
     figure.draw(folder.join(name).with_extension("png"))
 }
 
-/// The last week of one station's history.
-pub fn station_week(readings: &[StationStatus], code: &StationCode, described: &str) -> Option<Figure> {
+/// The last week of one station's history; `source` as [`source_line`] says it.
+pub fn station_week(readings: &[StationStatus], code: &StationCode, source: &str) -> Option<Figure> {
     let own = || readings.iter().filter(|reading| reading.station_code == *code);
     let last = own().max_by_key(|reading| reading.last_reported)?;
     let from = last.last_reported - TimeDelta::days(7);
@@ -510,7 +553,7 @@ pub fn station_week(readings: &[StationStatus], code: &StationCode, described: &
     Some(Figure::from(StationWeek {
         title: "Availability over a week".into(),
         station: format!("{code} {name}").trim().to_owned(),
-        source: source_line(described),
+        source: source.to_owned(),
         capacity: last.capacity.map(f64::from),
         points: own()
             .filter(|reading| reading.last_reported > from && !reading.is_closed())

@@ -2,16 +2,15 @@
 
 mod pack;
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use self::pack::{PACKED, Texts};
+use self::pack::PACKED;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::ingest::{FilesRead, Recording, read_each};
+use crate::ingest::{Compact, FilesRead, Recording, Sites, read_compact};
 use crate::station::{StationCode, StationStatus};
 
 /// In how many files the readings are at most, each those of some stations. Systems let a process have 256 open, or more.
@@ -25,7 +24,7 @@ const PART: usize = 200_000;
 
 /// Readings by station, each (station, `last_reported`) once.
 ///
-/// Reading goes row by row, and what exceeds 64 MB goes to temporary files ([`std::env::temp_dir`], 74 bytes a reading), which have
+/// Reading goes row by row, and what exceeds 64 MB goes to temporary files ([`std::env::temp_dir`], 50 bytes a reading), which have
 /// no name and are gone when the process is, however it ends. What is then computed station by station goes by
 /// [`parts`](Self::parts): memory holds one of them. A part is 200,000 readings or, where that is more, a two-hundredth of the
 /// history; a station is never divided.
@@ -50,9 +49,7 @@ const PART: usize = 200_000;
 #[derive(Debug)]
 pub struct History {
     found: FilesRead,
-    stations: HashMap<StationCode, u32>,
-    codes: Vec<StationCode>,
-    texts: Texts,
+    sites: Sites,
     buckets: Vec<Bucket>,
     /// Bytes in the memory of all buckets.
     kept: usize,
@@ -94,29 +91,31 @@ impl History {
     /// The history of these readings.
     pub fn of(readings: &[StationStatus]) -> Result<Self> {
         let mut history = Self::new(Limits::default());
-        readings.iter().try_for_each(|reading| history.push(reading))?;
+        for reading in readings {
+            let reading = history.sites.compact(reading);
+            let station = history.sites.sites()[reading.site as usize].station;
+            history.push(&reading, station)?;
+        }
         history.found.readings = readings.len() as u64;
         Ok(history)
     }
 
     fn read_within<P: AsRef<Path>>(paths: &[P], limits: Limits, progress: &mut dyn FnMut(u64)) -> Result<Self> {
         let (mut history, mut readings) = (Self::new(limits), 0u64);
-        let found = read_each(paths, &mut |reading| {
+        let (found, sites) = read_compact(paths, &mut |reading, sites| {
             readings += 1;
             if readings.is_multiple_of(1_000) {
                 progress(readings);
             }
-            history.push(&reading)
+            history.push(&reading, sites.sites()[reading.site as usize].station)
         })?;
-        Ok(Self { found, ..history })
+        Ok(Self { found, sites, ..history })
     }
 
     fn new(limits: Limits) -> Self {
         Self {
             found: FilesRead::default(),
-            stations: HashMap::new(),
-            codes: Vec::new(),
-            texts: Texts::default(),
+            sites: Sites::default(),
             buckets: (0..FILES).map(|_| Bucket::default()).collect(),
             kept: 0,
             limits,
@@ -166,31 +165,21 @@ impl History {
 
     /// The readings of one station, as in its part.
     pub fn readings_of(&self, station: &StationCode) -> Result<Vec<StationStatus>> {
-        let Some(&number) = self.stations.get(station) else { return Ok(Vec::new()) };
+        let Some(number) = self.sites.station(station) else { return Ok(Vec::new()) };
         let mut part = self.part(std::slice::from_ref(&self.buckets[number as usize % FILES]))?;
         part.readings.retain(|reading| reading.station_code == *station);
         Ok(part.readings)
     }
 
-    fn push(&mut self, reading: &StationStatus) -> Result<()> {
-        let number = self.number(&reading.station_code);
-        let bucket = &mut self.buckets[number as usize % FILES];
-        pack::pack(reading, number, &mut self.texts, &mut bucket.kept);
+    /// Adds a reading of the station of this number.
+    fn push(&mut self, reading: &Compact, station: u32) -> Result<()> {
+        let bucket = &mut self.buckets[station as usize % FILES];
+        pack::pack(reading, &mut bucket.kept);
         bucket.rows += 1;
         self.kept += PACKED;
         let (first, last) = self.fetched.unwrap_or((reading.fetched_at, reading.fetched_at));
         self.fetched = Some((first.min(reading.fetched_at), last.max(reading.fetched_at)));
         if self.kept > self.limits.memory { self.spill() } else { Ok(()) }
-    }
-
-    fn number(&mut self, station: &StationCode) -> u32 {
-        if let Some(&number) = self.stations.get(station) {
-            return number;
-        }
-        let number = self.codes.len() as u32;
-        self.stations.insert(station.clone(), number);
-        self.codes.push(station.clone());
-        number
     }
 
     /// Brings what memory holds to the files.
@@ -210,7 +199,7 @@ impl History {
         for bucket in buckets {
             let spilled = bucket.spilled().map_err(|error| Error::io(std::env::temp_dir(), &error))?;
             for packed in spilled.chunks(PACKED).chain(bucket.kept.chunks(PACKED)) {
-                readings.extend(pack::unpack(packed, &self.codes, &self.texts));
+                readings.extend(pack::unpack(packed).and_then(|reading| self.sites.reading(&reading)));
             }
         }
         if readings.len() != rows {

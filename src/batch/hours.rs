@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::station::StationStatus;
 
 /// Milliseconds of an hour.
-const HOUR: i64 = 3_600_000;
+pub(super) const HOUR: i64 = 3_600_000;
 
 /// One row for each hour in which an open station's reading holds that says the bikes.
 ///

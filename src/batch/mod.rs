@@ -4,8 +4,10 @@
 //! [`Table`] is any slice of readings as columns, with for how long each holds; a [`History`] is readings that need not fit in
 //! memory, table by table. [`statistics`] summarises a table by polars' DataFrame API or by SQL ([`Engine`]): one set of
 //! definitions ([`Statistics`]), two ways to compute it, one answer; [`Gathered`] puts those of several tables together.
-//! [`partition_statistics`] computes the same from parts of the table, and [`compare_partitions`] times one way of partitioning
-//! against another. [`Behaviour`]s are zones of stations whose week is alike. [`query()`] asks SQL of one's own of the table, and of its stations.
+//! An [`Overview`] is those that count every reading once, in one pass over files of any size. [`partition_statistics`] computes the
+//! same from parts of the table, and [`compare_partitions`] times one way of partitioning against another. [`Behaviour`]s are
+//! zones of stations whose week is alike. [`query()`] asks SQL of one's own of the table, and of its stations. [`shortages`] tells
+//! where riders found no bike or no dock.
 //!
 //! ```
 //! use velib::batch::{Engine, Table, statistics};
@@ -40,10 +42,12 @@ mod measure;
 #[cfg(test)]
 mod naive;
 mod over_time;
+mod overview;
 mod partial;
 mod partitions;
 mod profile;
 mod query;
+mod shortage;
 mod sql;
 mod statistics;
 mod table;
@@ -62,8 +66,13 @@ pub use measure::CollectMetrics;
 pub use over_time::{
     BikeTurnover, HowOften, HowOftenEmpty, OFTEN, Observed, Spells, StationOverTime, TimeMean, TimeShare, ZoneOverTime,
 };
+pub use overview::{Overview, OverviewOfFiles, StationOverview, ZoneOverview};
 pub use partitions::{MAX_PARTITIONS, PartitionReport, PartitionTimes, compare_partitions, partition_statistics};
 pub use profile::{WEEK_HOURS, WeekProfile};
 pub use query::{Answer, AnswerColumn, ColumnType, Value, query};
+pub use shortage::{
+    DayInterval, FEWEST_DAYS, Kind, Kinds, LITTLE_HOURS, Lack, MissingDocks, Move, Moves, NEAR, PRIOR_BIKES,
+    SILENT_HOURS, Shortages, SilentStation, StationDocks, StationName, StationShortage, shortages,
+};
 pub use statistics::{Share, SometimesEmpty, StationStatistics, Statistics, Summary, ZoneStatistics};
 pub use table::{MAX_GAP, Table, TableSettings};

@@ -82,11 +82,7 @@ impl Table {
     /// The table of `readings` with these settings; a usage error if the greatest gap is none.
     pub fn with(readings: &[StationStatus], settings: &TableSettings) -> Result<Self> {
         let TableSettings { max_gap, zones } = settings;
-        let milliseconds = i64::try_from(max_gap.as_millis()).ok().filter(|&gap| gap > 0 && *max_gap <= LONGEST_GAP);
-        let Some(milliseconds) = milliseconds else {
-            return Err(Error::usage("--max-gap", format_args!("{max_gap:?} is no time that a reading can hold"))
-                .way_out("write for example 2h; at most 366days"));
-        };
+        let milliseconds = milliseconds_of(*max_gap)?;
         let timeline = Timeline::of(readings, milliseconds);
         let hours = hours(readings, &timeline)?;
         let rows = Rows(readings);
@@ -161,6 +157,15 @@ impl Table {
         let part = |(frame, hours)| Self { frame, hours, max_gap: self.max_gap };
         Ok(frames.into_iter().zip(hours).map(part).collect())
     }
+}
+
+/// The greatest gap in milliseconds; a usage error if it is none.
+pub(super) fn milliseconds_of(max_gap: Duration) -> Result<i64> {
+    let milliseconds = i64::try_from(max_gap.as_millis()).ok().filter(|&gap| gap > 0 && max_gap <= LONGEST_GAP);
+    milliseconds.ok_or_else(|| {
+        Error::usage("--max-gap", format_args!("{max_gap:?} is no time that a reading can hold"))
+            .way_out("write for example 2h; at most 366days")
+    })
 }
 
 fn split(rows: &DataFrame, parts: usize, part_of: impl Fn(&str) -> usize) -> Result<Vec<DataFrame>> {

@@ -62,7 +62,7 @@ pub(super) fn due(reading: &StationStatus) -> i64 {
 
 /// For each station the indices of its readings in order of event time, each time once: of repeats the one fetched last, and
 /// of those the last.
-fn stations(readings: &[StationStatus]) -> Vec<Vec<usize>> {
+pub(super) fn stations(readings: &[StationStatus]) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..readings.len()).collect();
     // Stable: equal ones stay in their order.
     order.sort_by(|&a, &b| {

@@ -91,6 +91,17 @@ impl Drift {
         self.saw_names(record.new_names());
     }
 
+    /// Looks at so many records, each with these fields and every one of them read.
+    pub(crate) fn saw_table(&mut self, records: u64, there: u16) {
+        self.records += records;
+        self.there |= there;
+    }
+
+    /// Whether every field could be read.
+    pub(crate) fn all_read(&self) -> bool {
+        self.unreadable.is_empty()
+    }
+
     /// Looks at names that are new, of a record or of a table's columns.
     pub(crate) fn saw_names(&mut self, names: &[impl AsRef<str>]) {
         for name in names {

@@ -9,6 +9,7 @@
 //! on; what changed is told once, as a [`Note`].
 
 mod clock;
+mod compact;
 mod dedupe;
 mod drift;
 mod fallback;
@@ -23,6 +24,7 @@ mod snapshot;
 mod stop;
 
 pub use clock::{Clock, SystemClock, VirtualClock};
+pub(crate) use compact::{Compact, Site, Sites};
 pub use dedupe::{Dedupe, REMEMBERED_PER_STATION};
 pub use drift::Note;
 pub use fallback::Fallback;
@@ -30,6 +32,7 @@ pub use gbfs::{Gbfs, VELIB_GBFS, decode_gbfs};
 pub use http::{Http, HttpSettings};
 pub use metrics::{Counter, Gauge, Metrics};
 pub use opendatasoft::{Api, DATASET, Opendatasoft, decode_document, decode_record, get_station, get_velib_data};
+pub(crate) use recording::read_compact;
 pub use recording::{FilesRead, Recording, Replay, read_each};
 pub use simulate::{Closure, Profile, Rates, SimulatedNetwork, SimulatedStation, SimulationConfig};
 pub use snapshot::{SetAside, SetAsideFile, Snapshot, Source};

@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use super::drift::Drift;
 use crate::station::{StationCode, StationStatus};
 
-pub(crate) use cell::Cell;
+pub(crate) use cell::{Cell, YEARS};
 pub(crate) use json::{Dialect, RecordSeed, Slot};
 
 /// The time of arrival of a reading whose file does not say it, until the whole file is read.
@@ -153,6 +153,12 @@ impl<'a> Record<'a> {
         let (lat, lon) = both.unwrap_or_else(|| (text.clone(), text));
         self.set(Field::Lat, Cell::Text(lat));
         self.set(Field::Lon, Cell::Text(lon));
+    }
+
+    /// Sets both degrees to what stands in the place of the text.
+    pub(crate) fn set_no_position(&mut self, cell: &Cell<'a>) {
+        self.set(Field::Lat, cell.clone());
+        self.set(Field::Lon, cell.clone());
     }
 
     /// The reading, or why the record has none. Of a poll the arrival is known; of a file it stands in the record, or is left

@@ -4,8 +4,10 @@
 //! portal's own. What a row says is read by the one reader of records; `csv`, `parquet` and `json` only bring its cells.
 
 mod csv;
+mod in_order;
 mod json;
 mod parquet;
+mod pieces;
 mod rows;
 
 use std::collections::HashSet;
@@ -19,10 +21,11 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::drift::Drift;
 use crate::ingest::opendatasoft::Portal;
 use crate::ingest::record::{Dialect, Field, Slot};
-use crate::ingest::{Note, SetAside, Snapshot, Source};
+use crate::ingest::{Compact, Note, SetAside, Sites, Snapshot, Source};
 use crate::station::StationStatus;
 
 use rows::Rows;
+pub(crate) use rows::read_compact;
 pub use rows::{FilesRead, read_each};
 
 /// Recorded readings in order of arrival, and the rows that could not be read.
@@ -68,13 +71,13 @@ impl Recording {
 
     fn of_rows(read: impl FnOnce(&mut Rows<'_>) -> Result<()>) -> Result<Self> {
         let mut readings = Vec::new();
-        let mut keep = |reading| {
-            readings.push(reading);
+        let mut keep = |reading: Compact, sites: &Sites| {
+            readings.extend(sites.reading(&reading));
             Ok(())
         };
         let mut rows = Rows::new(&mut keep, usize::MAX);
         read(&mut rows)?;
-        let FilesRead { files, set_aside, notes, .. } = rows.finish()?;
+        let (FilesRead { files, set_aside, notes, .. }, _) = rows.finish()?;
         let mut recording = Self { files, readings, set_aside, notes };
         recording.sort();
         Ok(recording)

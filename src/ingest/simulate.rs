@@ -109,6 +109,12 @@ impl SimulatedNetwork {
         &self.stations
     }
 
+    /// Whether a station of this name is an invented one, in any simulated network: no real one has such a name. The first,
+    /// 16107, has the name of the real one and is not known by it.
+    pub fn is_invented(name: &str) -> bool {
+        town::is_invented(name)
+    }
+
     /// All readings that are still to come, in order of arrival.
     pub fn readings(mut self) -> Vec<StationStatus> {
         let mut readings = Vec::new();
@@ -309,7 +315,9 @@ mod tests {
             assert_eq!((1..=20).contains(&area), &*station.commune == "Paris", "{station:?}");
             assert!((48.7..49.0).contains(&station.lat) && (2.2..2.5).contains(&station.lon), "{station:?}");
             assert!(station.bikes_at_start <= station.working_docks(), "{station:?}");
+            assert_eq!(SimulatedNetwork::is_invented(&station.name), station.code.as_str() != "16107");
         }
+        assert!(!SimulatedNetwork::is_invented("Alouettes - Maréchal de Lattre de Tassigny"));
         let communes: BTreeSet<_> = network.stations()[..60].iter().map(|station| &*station.commune).collect();
         assert_eq!(communes.len(), 6);
         let first = &network.stations()[0];

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::results::{read_json, write_json, write_whole};
 use super::scene::Scene;
 use super::{
-    ModelScores, OccupancyMap, PrecisionRecall, RegretBars, ReliabilityDiagram, SkillByHorizon, SkillByHour,
-    StationForecast, StationWeek, ZoneOccupancy, png, svg,
+    ModelScores, OccupancyMap, PrecisionRecall, RegretBars, ReliabilityDiagram, ShortageMap, ShortageRanking,
+    SkillByHorizon, SkillByHour, StationForecast, StationWeek, WeekHeat, ZoneOccupancy, png, svg,
 };
 use crate::error::{Error, ErrorKind, Place, Result};
 
@@ -41,6 +41,12 @@ pub enum Figure {
     RegretBars(RegretBars),
     /// One station's coming hours.
     StationForecast(StationForecast),
+    /// Shares by hour of the week.
+    WeekHeat(WeekHeat),
+    /// Where riders found no bike or no dock.
+    ShortageMap(ShortageMap),
+    /// The stations that turned away the most riders.
+    ShortageRanking(ShortageRanking),
 }
 
 impl Figure {
@@ -97,6 +103,9 @@ impl Figure {
             Self::SkillByHour(figure) => figure,
             Self::RegretBars(figure) => figure,
             Self::StationForecast(figure) => figure,
+            Self::WeekHeat(figure) => figure,
+            Self::ShortageMap(figure) => figure,
+            Self::ShortageRanking(figure) => figure,
         }
     }
 }
@@ -142,7 +151,10 @@ drawn_alone!(
     SkillByHorizon,
     SkillByHour,
     RegretBars,
-    StationForecast
+    StationForecast,
+    WeekHeat,
+    ShortageMap,
+    ShortageRanking
 );
 
 /// An error unless `value` lies in `range`; NaN lies in none. `what` names the value: "observed_frequency of bin 3".
@@ -198,3 +210,6 @@ pub(super) const HORIZONS: RangeInclusive<f64> = 0.0..=10_080.0;
 
 /// More docks or bikes than any station has: what exceeds it is no count of them.
 pub(super) const MOST_DOCKS: f64 = 10_000.0;
+
+/// More riders than any network has in a lifetime: what exceeds it is no count of them.
+pub(super) const RIDERS: RangeInclusive<f64> = 0.0..=1e9;

@@ -3,7 +3,7 @@
 //! Each figure is a plain struct. [`Figure`] is any of them: it draws itself as PNG or SVG, and its JSON reads back to the
 //! same figure, so a drawing can be changed without computing again. The font is compiled in and plotters only fills
 //! pixels: a figure looks the same on every machine, also on one without fonts. A [`Page`] holds figures, tables and text in
-//! one HTML file that needs nothing else.
+//! one HTML file that needs nothing else; [`shortage_page`] is the one that answers the question of Part 3.
 //!
 //! ```
 //! use velib::report::{Figure, Zone, ZoneOccupancy};
@@ -34,6 +34,9 @@ mod results;
 mod scene;
 mod series;
 mod sheet;
+mod shortage;
+mod shortage_map;
+mod shortage_ranking;
 mod skill_by_horizon;
 mod skill_by_hour;
 mod station_forecast;
@@ -41,6 +44,7 @@ mod station_week;
 mod svg;
 #[cfg(test)]
 mod tests;
+mod week_heat;
 
 pub use bars::{ModelScore, ModelScores, Zone, ZoneOccupancy};
 pub use experiment::{
@@ -54,7 +58,11 @@ pub use precision_recall::{PrecisionRecall, PrecisionRecallCurve};
 pub use regret::{ModelRegret, RegretBars};
 pub use reliability::{ModelReliability, ReliabilityDiagram};
 pub use results::{read_json, write_csv, write_json};
+pub use shortage::{shortage_figures, shortage_page};
+pub use shortage_map::{ShortStation, ShortageMap};
+pub use shortage_ranking::{RankedStation, ShortageRanking};
 pub use skill_by_horizon::{HorizonPoint, HorizonSkill, SkillByHorizon};
 pub use skill_by_hour::{HourShare, HourSkill, SkillByHour};
 pub use station_forecast::{ForecastStep, HistoryPoint, StationForecast};
 pub use station_week::{ForecastPoint, StationPoint, StationWeek};
+pub use week_heat::{HeatPanel, WeekHeat};

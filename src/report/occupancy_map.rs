@@ -56,7 +56,7 @@ impl Drawing for OccupancyMap {
         let unknown = placed.iter().filter(|station| station.occupancy.is_none()).count();
         let mut scene = Scene::sheet(&self.title, &self.subtitle(placed.len()), &self.source);
 
-        let panel = fitted(&placed);
+        let panel = fitted(&placed.iter().map(|station| (station.lat, station.lon)).collect::<Vec<_>>());
         scene.y_axis(
             &panel,
             &panel.y.round_ticks(6.0, |degrees, decimals| degree(degrees, decimals, 'N', 'S')),
@@ -90,14 +90,18 @@ impl OccupancyMap {
 }
 
 impl MapStation {
-    /// The feed's (0, 0) is no place of a station.
     fn has_place(&self) -> bool {
-        self.lat.abs() <= 85.0 && self.lon.abs() <= 180.0 && (self.lat, self.lon) != (0.0, 0.0)
+        is_place(self.lat, self.lon)
     }
 
     fn radius(&self) -> f64 {
         radius(self.capacity.unwrap_or(0.0))
     }
+}
+
+/// The feed's (0, 0) is no place of a station.
+pub(super) fn is_place(lat: f64, lon: f64) -> bool {
+    lat.abs() <= 85.0 && lon.abs() <= 180.0 && (lat, lon) != (0.0, 0.0)
 }
 
 /// The radius of a dot whose area grows with the number of docks.
@@ -119,17 +123,17 @@ fn dot(scene: &mut Scene, at: Point, radius: f64, occupancy: Option<f64>) {
     }
 }
 
-/// The panel that shows all stations as large as the sheet allows, a kilometre north as long as a kilometre east.
-fn fitted(stations: &[&MapStation]) -> Panel {
+/// The panel that shows all places (latitude, longitude) as large as the sheet allows, a kilometre north as long as a kilometre east.
+pub(super) fn fitted(places: &[(f64, f64)]) -> Panel {
     const ROOM: (f64, f64) = (1108.0, BOTTOM - TOP - 112.0);
-    let extent = |coordinate: fn(&MapStation) -> f64, otherwise: f64| {
-        let all = || stations.iter().map(|station| coordinate(station));
+    let extent = |coordinate: fn(&(f64, f64)) -> f64, otherwise: f64| {
+        let all = || places.iter().map(coordinate);
         match (all().reduce(f64::min), all().reduce(f64::max)) {
             (Some(low), Some(high)) => ((low + high) / 2.0, (high - low).max(0.01) * 1.06),
             _ => (otherwise, 0.2),
         }
     };
-    let ((north, height), (east, width)) = (extent(|s| s.lat, 48.86), extent(|s| s.lon, 2.35));
+    let ((north, height), (east, width)) = (extent(|place| place.0, 48.86), extent(|place| place.1, 2.35));
     let squeeze = north.to_radians().cos();
     // Pixels for one degree north; the network need not fill the room, but its panel does.
     let pixels = (ROOM.1 / height).min(ROOM.0 / (width * squeeze));
@@ -141,7 +145,7 @@ fn fitted(stations: &[&MapStation]) -> Panel {
     }
 }
 
-fn degree(degrees: f64, decimals: usize, positive: char, negative: char) -> String {
+pub(super) fn degree(degrees: f64, decimals: usize, positive: char, negative: char) -> String {
     let side = if degrees < 0.0 { negative } else { positive };
     format!("{:.decimals$}° {side}", degrees.abs())
 }
@@ -154,7 +158,12 @@ fn draw_key(scene: &mut Scene, left: f64, unknown: usize) {
     let steps = (bar.from - bar.to) as i32;
     for step in 0..steps {
         let y = bar.from - f64::from(step);
-        scene.rectangle((left, y - 1.0), (left + 30.0, y), scale(f64::from(step) / f64::from(steps)));
+        // Each reaches below the next, so that no seam shows where the drawing is scaled.
+        scene.rectangle(
+            (left, y - 1.0),
+            (left + 30.0, (y + 2.0).min(bar.from)),
+            scale(f64::from(step) / f64::from(steps)),
+        );
     }
     for (share, label) in [(0.0, "0 %"), (0.25, "25 %"), (0.5, "50 %"), (0.75, "75 %"), (1.0, "100 %, or more")] {
         let y = bar.at(share);
@@ -184,7 +193,7 @@ mod tests {
     #[test]
     fn a_kilometre_north_is_as_long_as_a_kilometre_east() {
         let stations = [station(48.80, 2.20), station(48.92, 2.48)];
-        let panel = fitted(&stations.each_ref().map(|station| station));
+        let panel = fitted(&stations.map(|station| (station.lat, station.lon)));
         let (a, b) = (panel.at(2.3, 48.85), panel.at(2.4, 48.9));
         let (east, north) = ((b.0 - a.0) / 0.1 / 48.86f64.to_radians().cos(), (a.1 - b.1) / 0.05);
         assert!((east / north - 1.0).abs() < 1e-9, "{east} {north}");

@@ -5,7 +5,7 @@ use std::fs;
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 
-use super::scene::SHEET;
+use super::scene::{SHEET, Scene, Shape};
 use super::*;
 use crate::error::ErrorKind;
 use crate::model::{PrecisionRecallPoint, ReliabilityBin};
@@ -183,6 +183,41 @@ fn forecast() -> StationForecast {
     }
 }
 
+fn heat() -> WeekHeat {
+    let panel = |name: &str, step: usize| HeatPanel {
+        name: name.into(),
+        shares: (0..168).map(|hour| (hour % 29 != 3).then(|| (hour * step % 101) as f64 / 101.0)).collect(),
+    };
+    WeekHeat {
+        title: "When".into(),
+        source: "s".into(),
+        what: "Share of the riders".into(),
+        panels: vec![panel("found no bike", 7), panel("found no dock", 13)],
+    }
+}
+
+fn shortage_map() -> ShortageMap {
+    let station = |place: u32| ShortStation {
+        code: place.to_string(),
+        lat: (!place.is_multiple_of(11)).then(|| 48.81 + 0.001 * f64::from(place * 37 % 100)),
+        lon: Some(2.25 + 0.002 * f64::from(place * 61 % 100)),
+        no_bike: (!place.is_multiple_of(7)).then(|| f64::from(place % 12) * 20.0),
+        no_dock: Some(f64::from(place % 5) * 15.0),
+    };
+    ShortageMap { title: "Where".into(), source: "s".into(), days: 21, stations: (0..80).map(station).collect() }
+}
+
+fn ranking() -> ShortageRanking {
+    let station = |place: u32| RankedStation {
+        station: format!("Benjamin Godard - Victor Hugo (161{place:02})"),
+        missed: 1500.0 / f64::from(place + 1),
+        low: Some(1000.0 / f64::from(place + 1)),
+        high: (place != 3).then(|| 1900.0 / f64::from(place + 1)),
+        share: (place != 4).then_some(0.25),
+    };
+    ShortageRanking { title: "First".into(), source: "s".into(), days: 21, stations: (0..15).map(station).collect() }
+}
+
 fn every_figure() -> Vec<Figure> {
     vec![
         week().into(),
@@ -196,6 +231,9 @@ fn every_figure() -> Vec<Figure> {
         by_hour().into(),
         regret().into(),
         forecast().into(),
+        heat().into(),
+        shortage_map().into(),
+        ranking().into(),
     ]
 }
 
@@ -212,6 +250,9 @@ fn every_empty_figure() -> Vec<Figure> {
         SkillByHour { models: vec![], hours: vec![], ..by_hour() }.into(),
         RegretBars { models: vec![], ..regret() }.into(),
         StationForecast { history: vec![], steps: vec![], notes: vec![], ..forecast() }.into(),
+        WeekHeat { panels: vec![HeatPanel { name: "n".into(), shares: vec![None; 168] }], ..heat() }.into(),
+        ShortageMap { stations: vec![], ..shortage_map() }.into(),
+        ShortageRanking { stations: vec![], ..ranking() }.into(),
     ]
 }
 
@@ -320,10 +361,10 @@ fn the_truth_is_marked_where_the_forecast_is_drawn() {
 }
 
 #[test]
-fn a_dozen_figures_make_a_page_under_three_megabytes() {
+fn one_figure_of_each_kind_makes_a_page_under_a_megabyte() {
     let figures = every_figure().into_iter().chain([map().into()]);
     let figures = figures.map(|figure| PageFigure { caption: "c".into(), alt: "a".into(), figure }).collect::<Vec<_>>();
-    assert_eq!(figures.len(), 12);
+    assert_eq!(figures.len(), 15);
     let page = Page { sections: vec![Section { figures, ..Section::default() }], ..Page::default() };
     let bytes = page.html().unwrap().len();
     assert!(bytes < 1_000_000, "{bytes}");
@@ -372,9 +413,41 @@ fn errors_name_the_value_and_the_file() {
     let message = "`p_full` at 2024-03-04 00:10:00 UTC is 1.5, not a number from 0 to 1";
     assert_eq!(sure.draw(&path).unwrap_err().message(), message);
 
+    let mut short = heat();
+    short.panels[1].shares.pop();
+    assert_eq!(short.draw(&path).unwrap_err().message(), "`shares` of found no dock has 167 hours, not 168");
+    short.panels.push(heat().panels[0].clone());
+    assert!(
+        short.draw(&path).unwrap_err().to_string().ends_with("3 panels are too many for one figure; draw at most 2")
+    );
+    let mut nobody = shortage_map();
+    nobody.stations[1].no_dock = Some(-1.0);
+    assert!(nobody.draw(&path).unwrap_err().message().starts_with("`no_dock` of station 1 is -1, not a number from 0"));
+    let mut crossed = ranking();
+    crossed.stations[0].low = Some(2000.0);
+    let message = "`low` of Benjamin Godard - Victor Hugo (16100) is 2000, above its `high`, 1900";
+    assert_eq!(crossed.draw(&path).unwrap_err().message(), message);
+
     let error = week().draw("week.gif").unwrap_err();
     assert_eq!(error.to_string(), "week.gif: a figure is written as PNG or SVG; end the file's name in .png or .svg");
     assert_eq!(error.exit_code(), 2);
+}
+
+#[test]
+fn a_station_of_which_something_is_unknown_is_not_drawn_as_one_that_lacks_nothing() {
+    let scene = |no_bike, no_dock| {
+        let station = ShortStation { code: "1".into(), lat: Some(48.85), lon: Some(2.35), no_bike, no_dock };
+        Figure::from(ShortageMap { stations: vec![station], ..shortage_map() }).scene().unwrap()
+    };
+    let counts = |scene: &Scene| scene.texts().iter().any(|text| text.contains("1 unknown"));
+    let discs = |scene: &Scene| scene.shapes.iter().filter(|shape| matches!(shape, Shape::Disc { .. })).count();
+    let nothing = scene(Some(0.0), Some(0.0));
+    assert!(!counts(&nothing));
+    for unknown in [scene(None, None), scene(None, Some(0.0)), scene(Some(0.0), None)] {
+        assert!(counts(&unknown) && discs(&unknown) == discs(&nothing) - 1);
+    }
+    // What is known is said, whatever else is not.
+    assert!(!counts(&scene(Some(3.0), None)));
 }
 
 /// A share, mostly; now and then any number at all, or none.
@@ -446,8 +519,38 @@ fn any_figure() -> impl Strategy<Value = Figure> {
         any_skill_by_horizon(name(), interval()),
         any_skill_by_hour(name()),
         any_regret(name()),
-        any_forecast(name())
+        any_forecast(name()),
+        any_heat(name()),
+        any_shortage_map(),
+        any_ranking(name(), interval())
     ]
+}
+
+fn any_heat(name: impl Strategy<Value = String>) -> impl Strategy<Value = Figure> {
+    let share = prop_oneof![1 => Just(None), 30 => (0.0..=1.0f64).prop_map(Some)];
+    let hours = prop_oneof![20 => Just(168usize), 1 => 0..200usize];
+    let shares = hours.prop_flat_map(move |hours| prop::collection::vec(share.clone(), hours));
+    let panel = (name, shares).prop_map(|(name, shares)| HeatPanel { name, shares });
+    prop::collection::vec(panel, 0..=3).prop_map(|panels| WeekHeat { panels, ..heat() }.into())
+}
+
+fn any_shortage_map() -> impl Strategy<Value = Figure> {
+    let degrees = || prop::option::weighted(0.9, number());
+    let station = (degrees(), degrees(), unknown_or_number(), unknown_or_number())
+        .prop_map(|(lat, lon, no_bike, no_dock)| ShortStation { code: "1".into(), lat, lon, no_bike, no_dock });
+    (any::<u64>(), prop::collection::vec(station, 0..6))
+        .prop_map(|(days, stations)| ShortageMap { days, stations, ..shortage_map() }.into())
+}
+
+fn any_ranking(
+    name: impl Strategy<Value = String>,
+    interval: impl Strategy<Value = (Option<f64>, Option<f64>)>,
+) -> impl Strategy<Value = Figure> {
+    let station = (name, number(), interval, unknown_or_number()).prop_map(|(station, missed, ends, share)| {
+        let (high, low) = (ends.0.map(|end| 1.0 - end), ends.1.map(|end| 1.0 - end));
+        RankedStation { station, missed, low, high, share }
+    });
+    prop::collection::vec(station, 0..30).prop_map(|stations| ShortageRanking { stations, ..ranking() }.into())
 }
 
 fn any_skill_by_horizon(

@@ -33,6 +33,9 @@ pub(crate) type Said<T> = Result<Option<T>, &'static str>;
 /// The seconds after 1970 that a time may be given in: from 2000 to 3000. A station that never reported has 0 or a few days.
 const POSIX: std::ops::Range<i64> = 946_684_800..32_503_680_000;
 
+/// The years 1970 to 9999, in seconds after 1970: no feed means any other.
+pub(crate) const YEARS: std::ops::Range<i64> = 0..253_402_300_800;
+
 impl<'a> Cell<'a> {
     /// A text that is borrowed, as files have it.
     pub(crate) fn text_of(text: &'a str) -> Self {
@@ -134,8 +137,7 @@ impl<'a> Cell<'a> {
             Self::Text(text) => parse_time(text.trim()),
             _ => None,
         };
-        let years = |time: &DateTime<Utc>| (0..253_402_300_800).contains(&time.timestamp());
-        time.filter(years).map(Some).ok_or("a time (RFC 3339)")
+        time.filter(|time| YEARS.contains(&time.timestamp())).map(Some).ok_or("a time (RFC 3339)")
     }
 
     /// Degrees from `-most` to `most`.

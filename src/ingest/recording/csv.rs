@@ -1,11 +1,15 @@
 //! A table as CSV: one line of column names; parted by commas as recordings are, by semicolons as the portal's exports, or tabs.
 
+mod cells;
+mod lines;
+
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::str;
 
 use csv::{ByteRecord, ReaderBuilder};
 
+use self::cells::Layout;
 use super::columns;
 use super::rows::Rows;
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -15,7 +19,17 @@ use crate::ingest::opendatasoft::Portal;
 use crate::ingest::record::{Cell, Dialect, Record, Slot};
 
 /// Reads the rows of a CSV file.
-pub(super) fn read(path: &Path, mut file: impl Read + Seek, drift: &mut Drift, rows: &mut Rows<'_>) -> Result<()> {
+pub(super) fn read(path: &Path, file: impl Read + Seek, drift: &mut Drift, rows: &mut Rows<'_>) -> Result<()> {
+    read_in_blocks(path, file, drift, rows, lines::BLOCK)
+}
+
+fn read_in_blocks(
+    path: &Path,
+    mut file: impl Read + Seek,
+    drift: &mut Drift,
+    rows: &mut Rows<'_>,
+    block: usize,
+) -> Result<()> {
     let fail = |error: csv::Error| match error.into_kind() {
         csv::ErrorKind::Io(error) => Error::io(path, &error),
         kind => Error::new(ErrorKind::Data, format!("{kind:?}")).at(Place::file(path)),
@@ -31,17 +45,34 @@ pub(super) fn read(path: &Path, mut file: impl Read + Seek, drift: &mut Drift, r
     }
     let names: Vec<_> = header.iter().map(|name| str::from_utf8(name).unwrap_or("?").trim()).collect();
     let slots = columns(path, &names, drift)?;
+    // By several threads as far as every line is a row; from there on, or from the start, by one.
+    if let Some(layout) = Layout::of(&slots, delimiter) {
+        let (start, io) = (reader.position().clone(), |error| Error::io(path, &error));
+        let ahead = reader.get_mut().stream_position().map_err(io)?;
+        match lines::read((path, reader.get_mut()), &layout, start.clone(), drift, rows, block)? {
+            None => return Ok(()),
+            Some(end) if end.byte() == start.byte() => {
+                reader.get_mut().seek(SeekFrom::Start(ahead)).map_err(io)?;
+            }
+            Some(mut end) => {
+                // From the end of the line before: what begins there is no file, whose mark of the byte order is passed over.
+                let (byte, line) = (end.byte() - 1, end.line() - 1);
+                end.set_byte(byte).set_line(line);
+                reader.seek_raw(SeekFrom::Start(byte), end).map_err(fail)?;
+            }
+        }
+    }
     let mut row = ByteRecord::new();
     let mut bad = Vec::new();
     while reader.read_byte_record(&mut row).map_err(fail)? {
         let reading = if row.len() == header.len() {
-            record(&row, &slots).reading(None, rows.texts(), drift)
+            record(row.iter(), &slots).reading(None, rows.texts(), drift)
         } else {
             Err(format!("{} cells under {} columns", row.len(), header.len()))
         };
         match reading {
             Ok(reading) => rows.reading(path, reading)?,
-            Err(_) if !rows.keeps(bad.len()) => rows.pass_over(),
+            Err(_) if !rows.keeps(bad.len()) => rows.pass_over(1),
             Err(reason) => {
                 let start = row.position().map(|start| (start.byte(), start.line())).unwrap_or_default();
                 bad.push((start, reader.position().byte(), reason));
@@ -85,12 +116,13 @@ fn text_between(file: &mut (impl Read + Seek), start: u64, end: u64) -> std::io:
 }
 
 /// The cells of a row under the columns that they stand in.
-fn record<'r>(row: &'r ByteRecord, slots: &[Slot]) -> Record<'r> {
+fn record<'r>(cells: impl Iterator<Item = &'r [u8]>, slots: &[Slot]) -> Record<'r> {
     let mut record = Record::default();
-    for (bytes, slot) in row.iter().zip(slots) {
+    for (bytes, slot) in cells.zip(slots) {
         match (slot, Cell::bytes_of(bytes)) {
             (Slot::Field(field), cell) => record.set(*field, cell),
             (Slot::Position, Cell::Text(text)) => record.set_position(text),
+            (Slot::Position, other) => record.set_no_position(&other),
             _ => {}
         }
     }
@@ -100,16 +132,60 @@ fn record<'r>(row: &'r ByteRecord, slots: &[Slot]) -> Record<'r> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::Recording;
+    use crate::ingest::{Compact, Recording, Sites};
     use crate::station::{StationCode, StationStatus};
     use chrono::DateTime;
     use proptest::prelude::*;
     use std::fs;
+    use std::io::Cursor;
     use std::sync::Arc;
     use tempfile::TempDir;
 
     const HEADER: &str = "fetched_at,stationcode,capacity,numdocksavailable,numbikesavailable,duedate";
     const ROW: &str = "2022-05-12T10:22:18Z,16107,35,20,14,2022-05-12T09:18:14Z";
+
+    const WIDE: &str = "name,stationcode,is_installed,capacity,numdocksavailable,numbikesavailable,mechanical,ebike,is_renting,\
+        is_returning,duedate,fetched_at,coordonnees_geo,nom_arrondissement_communes,name";
+
+    /// Rows of some stations as files have them, and what else may stand on a line.
+    fn line() -> impl Strategy<Value = Vec<u8>> {
+        let site = prop::sample::select(vec![
+            ("Gare", "16107", "\"48.8, 2.3\"", "Paris"),
+            ("Place", "1001", "", "Montreuil"),
+            ("\"A, \"\"B\"\"\"", "31024_relais", "\"91.0, 2.3\"", ""),
+            ("\u{feff}\"A", "7", "x", "Paris"),
+            ("\u{feff}B", "8", "", "Paris"),
+            ("", "", "", ""),
+        ]);
+        let count = || prop::sample::select(vec!["0", "14", "14.0", "", "many"]);
+        let flag = || prop::sample::select(vec!["true", "OUI", "false", "", "maybe"]);
+        let time = prop_oneof![
+            Just("2022-05-12T09:18:14Z"),
+            Just("2022-05-12 09:18:14"),
+            Just("2022-05-12T11:18:14.5+02:00"),
+            Just("then")
+        ];
+        let row = (site, (count(), count(), count()), (flag(), flag(), flag()), time, 10..60u32).prop_map(
+            |((name, code, place, commune), counts, flags, time, minute)| {
+                let (a, b, c) = counts;
+                let fetched = format!("2022-05-12T10:{minute}:18Z");
+                [name, code, flags.0, "35", a, b, c, "2", flags.1, flags.2, time, &fetched, place, commune, "again"]
+                    .join(",")
+                    .into_bytes()
+            },
+        );
+        let other = prop::sample::select(vec![
+            b"".as_slice(),
+            b"torn",
+            b"a,b\"c",
+            b"\"two\nlines\",1,true,3,4,5,6,7,true,true,2022-05-12T09:18:14Z,2022-05-12T10:18:14Z,,Paris,",
+            b"a\rb",
+            b"\xff,1,true,3,4,5,6,7,true,true,2022-05-12T09:18:14Z,2022-05-12T10:18:14Z,\xff,Paris,",
+            b"\xef\xbb\xbfa\rb",
+            b"\"never closed",
+        ]);
+        prop_oneof![12 => row, 1 => other.prop_map(<[u8]>::to_vec)]
+    }
 
     /// Reads a file of this content; also the folder that it stands in, for as long as its path is needed.
     fn read(content: impl AsRef<[u8]>) -> (TempDir, Result<Recording>) {
@@ -322,6 +398,29 @@ mod tests {
             prop_assert_eq!(recording.set_aside(), []);
             let readings = Recording::from_readings(readings);
             prop_assert_eq!(recording.readings(), readings.readings());
+        }
+
+        #[test]
+        fn by_lines_in_blocks_of_any_length_it_is_what_the_library_and_the_one_reader_of_records_read(
+            lines in prop::collection::vec(line(), 0..60),
+            block in prop::sample::select(vec![150, 400, 1000, 1 << 20]),
+            end in prop::sample::select(vec!["\n", "\r\n"]),
+        ) {
+            let content = [&[WIDE.as_bytes().to_vec()], lines.as_slice()].concat().join(end.as_bytes());
+            let all = |block| {
+                let (mut readings, mut drift) = (Vec::new(), Drift::default());
+                let mut keep = |reading: Compact, sites: &Sites| {
+                    readings.push(sites.reading(&reading));
+                    Ok(())
+                };
+                let mut rows = Rows::new(&mut keep, 5);
+                read_in_blocks(Path::new("a.csv"), Cursor::new(&content), &mut drift, &mut rows, block).unwrap();
+                let found = rows.finish().map(|(found, _)| (found.readings, found.unreadable, found.set_aside));
+                drift.close(&Place::file("a.csv"), &[]);
+                (found.map_err(|error| error.to_string()), readings, drift.take())
+            };
+            // In blocks of nothing no line is read.
+            prop_assert_eq!(all(block), all(0));
         }
 
         #[test]

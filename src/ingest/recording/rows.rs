@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use crate::ingest::drift::Drift;
 use crate::ingest::opendatasoft::EXPECTED;
 use crate::ingest::record::{Texts, UNSAID};
-use crate::ingest::{Note, SetAside};
+use crate::ingest::{Compact, Note, SetAside, Site, Sites};
 use crate::station::StationStatus;
 
 /// How many of the rows that cannot be read are kept where they are not all asked for.
@@ -34,9 +34,15 @@ pub struct FilesRead {
 /// each reading to `each` in the order of the files and of the rows in them; of a file, those that do not say when they were
 /// fetched after the others. An error of `each` ends it.
 ///
-/// Memory does not grow with the rows, but for files of one JSON document, and for exports, whose time of arrival is known only
+/// Memory does not grow with the rows, only with the names and places that the stations go by; but for files of one JSON document, and for exports, whose time of arrival is known only
 /// when all of one is read: both hold each station once. A Parquet file is read by its row groups.
 pub fn read_each<P: AsRef<Path>>(paths: &[P], each: &mut dyn FnMut(StationStatus) -> Result<()>) -> Result<FilesRead> {
+    let (found, _) = read_compact(paths, &mut |reading, sites| sites.reading(&reading).map_or(Ok(()), &mut *each))?;
+    Ok(found)
+}
+
+/// The same with the readings in few bytes, and the sites that they are of.
+pub(crate) fn read_compact<P: AsRef<Path>>(paths: &[P], each: &mut Each<'_>) -> Result<(FilesRead, Sites)> {
     let mut rows = Rows::new(each, KEPT);
     for path in paths {
         rows.read(path.as_ref())?;
@@ -44,11 +50,15 @@ pub fn read_each<P: AsRef<Path>>(paths: &[P], each: &mut dyn FnMut(StationStatus
     rows.finish()
 }
 
+/// What is done with each reading; its site is one of these.
+pub(crate) type Each<'e> = dyn FnMut(Compact, &Sites) -> Result<()> + 'e;
+
 /// Where the rows of files go.
 pub(super) struct Rows<'e> {
-    each: &'e mut dyn FnMut(StationStatus) -> Result<()>,
+    each: &'e mut Each<'e>,
     kept: usize,
     texts: Texts,
+    sites: Sites,
     found: FilesRead,
     /// Readings of the present file that do not say when they were fetched.
     unsaid: Vec<StationStatus>,
@@ -58,9 +68,16 @@ pub(super) struct Rows<'e> {
 
 impl<'e> Rows<'e> {
     /// Of the rows that cannot be read so many are kept.
-    pub(super) fn new(each: &'e mut dyn FnMut(StationStatus) -> Result<()>, kept: usize) -> Self {
-        let (texts, found) = (Texts::default(), FilesRead::default());
-        Self { each, kept, texts, found, unsaid: Vec::new(), looked_at: 0 }
+    pub(super) fn new(each: &'e mut Each<'e>, kept: usize) -> Self {
+        Self {
+            each,
+            kept,
+            texts: Texts::default(),
+            sites: Sites::default(),
+            found: FilesRead::default(),
+            unsaid: Vec::new(),
+            looked_at: 0,
+        }
     }
 
     /// Reads one file.
@@ -95,7 +112,12 @@ impl<'e> Rows<'e> {
         self.found.files.push(path.to_path_buf());
         let mut unsaid = std::mem::take(&mut self.unsaid);
         arrive(path, &mut unsaid)?;
-        unsaid.into_iter().try_for_each(|reading| (self.each)(reading))
+        unsaid.iter().try_for_each(|reading| self.whole(reading))
+    }
+
+    fn whole(&mut self, reading: &StationStatus) -> Result<()> {
+        let compact = self.sites.compact(reading);
+        (self.each)(compact, &self.sites)
     }
 
     pub(super) fn texts(&mut self) -> &mut Texts {
@@ -106,7 +128,7 @@ impl<'e> Rows<'e> {
     pub(super) fn reading(&mut self, path: &Path, reading: StationStatus) -> Result<()> {
         self.found.readings += 1;
         if reading.fetched_at != UNSAID {
-            return (self.each)(reading);
+            return self.whole(&reading);
         }
         self.unsaid.push(reading);
         // What is no export is refused before it fills the memory.
@@ -117,14 +139,33 @@ impl<'e> Rows<'e> {
         Ok(())
     }
 
+    /// A reading in few bytes of the file at `path`, whose [site](Self::site) is known.
+    pub(super) fn compact(&mut self, path: &Path, reading: Compact) -> Result<()> {
+        if reading.fetched_at == UNSAID {
+            return self.sites.reading(&reading).map_or(Ok(()), |reading| self.reading(path, reading));
+        }
+        self.found.readings += 1;
+        (self.each)(reading, &self.sites)
+    }
+
+    /// The number that a site has here.
+    pub(super) fn site(&mut self, site: &Site) -> u32 {
+        self.sites.adopt(site)
+    }
+
+    /// How many more of the rows that cannot be read are kept.
+    pub(super) fn room(&self) -> usize {
+        self.kept.saturating_sub(self.found.set_aside.len())
+    }
+
     /// Whether another row that cannot be read would be kept, when `waiting` are kept before it.
     pub(super) fn keeps(&self, waiting: usize) -> bool {
         self.found.set_aside.len() + waiting < self.kept
     }
 
-    /// A row that cannot be read, and is not kept.
-    pub(super) fn pass_over(&mut self) {
-        self.found.unreadable += 1;
+    /// Rows that cannot be read, and are not kept.
+    pub(super) fn pass_over(&mut self, rows: u64) {
+        self.found.unreadable += rows;
     }
 
     /// A row that cannot be read.
@@ -136,8 +177,8 @@ impl<'e> Rows<'e> {
     }
 
     /// An error if there was no reading at all.
-    pub(super) fn finish(self) -> Result<FilesRead> {
-        if self.found.readings == 0 { Err(nothing_read(&self.found)) } else { Ok(self.found) }
+    pub(super) fn finish(self) -> Result<(FilesRead, Sites)> {
+        if self.found.readings == 0 { Err(nothing_read(&self.found)) } else { Ok((self.found, self.sites)) }
     }
 }
 

@@ -135,6 +135,11 @@ fn godard(random: &mut Xoshiro256PlusPlus) -> Result<SimulatedStation> {
     })
 }
 
+/// Whether an invented station may be called so.
+pub(super) fn is_invented(name: &str) -> bool {
+    name.split_once(" - ").is_some_and(|(first, second)| FIRST_NAMES.contains(&first) && SECOND_NAMES.contains(&second))
+}
+
 fn invented(number: usize, random: &mut Xoshiro256PlusPlus) -> Result<SimulatedStation> {
     // Steps of 7 go through all 25 areas, near and far in turn.
     let area = &AREAS[number * 7 % AREAS.len()];
