@@ -15,7 +15,7 @@ Polars runs by its default engine. (DuckDB's arg_min passes over what is unknown
 
 seconds: the whole process. inside: from asking to the answer, without the start of the interpreter and its imports.
 --alone: velib only, for the peak memory by size. Needs: polars, pandas, pyarrow, duckdb."""
-import argparse, json, math, os, statistics, subprocess, sys
+import argparse, json, math, multiprocessing, os, statistics, sys
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
@@ -92,16 +92,24 @@ SIDES = {"velib": "velib", "polars": "Polars from Python", "duckdb": "DuckDB", "
 def history(data, copies, ending):
     """So many copies of a history, one after another, in one file."""
     path = HOME / f"{data.stem}-{data.stat().st_size}-{copies}.{ending}"
-    if path.exists():
-        return path
+    if not path.exists():
+        print(f"writing {path.name}", file=sys.stderr)
+        # By a process of its own: what this one holds would be counted as the memory of those that it starts.
+        writer = multiprocessing.get_context("spawn").Process(target=write, args=(data, copies, path))
+        writer.start(), writer.join()
+        if writer.exitcode:
+            sys.exit(f"{path}: could not be written")
+    return path
+
+
+def write(data, copies, path):
     import polars as pl
-    print(f"writing {path.name}", file=sys.stderr)
     HOME.mkdir(parents=True, exist_ok=True)
     rows = pl.read_parquet(data)
     length = (rows["fetched_at"].max() - rows["fetched_at"].min()).total_seconds() + 3600
     later = lambda copy: rows.lazy().with_columns(pl.col("fetched_at", "duedate") + pl.duration(seconds=int(length) * copy))
     made = path.with_suffix(".making")
-    if ending == "parquet":
+    if path.suffix == ".parquet":
         pl.concat([later(copy) for copy in range(copies)]).sink_parquet(made)
     else:
         with open(made, "wb") as file:
@@ -109,7 +117,6 @@ def history(data, copies, ending):
                 times = pl.col("fetched_at", "duedate").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
                 later(copy).with_columns(times).collect().write_csv(file, include_header=copy == 0)
     made.rename(path)
-    return path
 
 
 def velib(program, path):
