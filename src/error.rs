@@ -42,6 +42,8 @@ pub enum ErrorKind {
     Kafka,
     /// The database that keeps the streaming statistics.
     Store,
+    /// The Spark server, or what it was asked.
+    Spark,
     /// Training, evaluating, saving or loading a forecast.
     Model,
     /// Drawing a figure.

@@ -38,6 +38,8 @@ mod engine;
 mod freshness;
 mod results;
 mod sample;
+#[cfg(feature = "spark")]
+mod spark;
 mod state;
 mod station;
 mod stats;
@@ -50,6 +52,8 @@ mod zone;
 pub use consume::{StreamSettings, TRANSACTION, consume};
 pub use engine::{ALLOWED_LATENESS, StreamingStatistics, Totals};
 pub use freshness::{Freshness, IDLENESS};
+#[cfg(feature = "spark")]
+pub use spark::Spark;
 pub use state::{Quantities, WindowState, WindowStatistics};
 pub use station::Station;
 pub use stats::{

@@ -1,0 +1,184 @@
+//! A Spark server, spoken to by Spark Connect.
+
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use spark_connect::row::Row;
+use spark_connect::{DataFrame, SparkError, SparkSession};
+
+use crate::error::{Error, ErrorKind, Place, Result};
+
+/// The port of Spark Connect where the address names none.
+const PORT: u16 = 15002;
+
+/// How long a server may take to accept a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The version that a server must be of: that of the protocol this speaks, and of the functions it asks for.
+const MAJOR: &str = "4";
+
+/// A session on a Spark server: what it is told to name stays its own. It ends when this is dropped.
+pub struct Spark {
+    url: String,
+    /// Where it listens, `HOST:PORT`.
+    address: String,
+    version: String,
+    session: SparkSession,
+}
+
+impl Spark {
+    /// Opens a session on the server at `sc://HOST[:PORT][/;PARAMETER=VALUE...]`, as Spark Connect writes addresses. A usage
+    /// error for an address of another kind; an error that names it where nothing answers, or another version than 4.
+    pub fn connect(url: &str) -> Result<Self> {
+        let address = address(url)?;
+        reach(url, &address)?;
+        let failed = |error| of_spark(url, error);
+        let session = SparkSession::builder().remote(url).get_or_create().map_err(failed)?;
+        let version = session.version().map_err(failed)?;
+        suits(&version).map_err(|error| error.at(Place::Url(url.to_owned())))?;
+        // Times without an offset are UTC, as everywhere here, and so are those that it writes.
+        session.conf().set("spark.sql.session.timeZone", "UTC").map_err(failed)?;
+        Ok(Self { url: url.to_owned(), address, version, session })
+    }
+
+    /// The server's version, such as `4.2.0`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The address as it was given.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Whether the server still takes connections. The client would try again for an hour where none does.
+    pub(crate) fn reach(&self) -> Result<()> {
+        reach(&self.url, &self.address)
+    }
+
+    pub(crate) fn session(&self) -> &SparkSession {
+        &self.session
+    }
+
+    /// The table that a query answers with; it is asked for when its rows are.
+    pub(crate) fn sql(&self, query: &str) -> Result<DataFrame> {
+        self.done(self.session.sql(query))
+    }
+
+    /// Gives a table a name in this session, in place of what had it.
+    pub(crate) fn name(&self, table: &DataFrame, name: &str) -> Result<()> {
+        self.done(table.create_or_replace_temp_view(name))
+    }
+
+    /// The rows of a table.
+    pub(crate) fn rows(&self, table: &DataFrame) -> Result<Vec<Row>> {
+        self.reach()?;
+        self.done(table.collect())
+    }
+
+    /// What the client answered, with its error as ours.
+    pub(crate) fn done<T>(&self, answer: std::result::Result<T, SparkError>) -> Result<T> {
+        answer.map_err(|error| of_spark(&self.url, error))
+    }
+}
+
+impl std::fmt::Debug for Spark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Spark").field("url", &self.url).field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Spark {
+    fn drop(&mut self) {
+        if self.reach().is_ok() {
+            // The server ends it by itself where this fails, after an hour.
+            let _ = self.session.stop();
+        }
+    }
+}
+
+/// `HOST:PORT` of an address of Spark Connect.
+fn address(url: &str) -> Result<String> {
+    let host = url.strip_prefix("sc://").and_then(|rest| rest.split('/').next()).filter(|host| !host.is_empty());
+    let Some(host) = host else {
+        return Err(Error::usage("--spark", format!("`{url}` is no address of Spark Connect"))
+            .way_out(format!("write sc://HOST:{PORT}")));
+    };
+    // In brackets an address of IPv6 holds colons of its own.
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    Ok(if has_port { host.to_owned() } else { format!("{host}:{PORT}") })
+}
+
+fn reach(url: &str, address: &str) -> Result<()> {
+    let away = |error: &dyn std::fmt::Display| {
+        Error::new(ErrorKind::Spark, format!("no Spark Connect server answers: {error}"))
+            .at(Place::Url(url.to_owned()))
+            .way_out("start one, as the README says, or give its address by --spark sc://HOST:PORT")
+    };
+    let mut addresses = address.to_socket_addrs().map_err(|error| away(&error))?.peekable();
+    let mut reached = Err(std::io::Error::from(std::io::ErrorKind::AddrNotAvailable));
+    while let (Err(_), Some(address)) = (&reached, addresses.next()) {
+        reached = TcpStream::connect_timeout(&address, PATIENCE);
+    }
+    reached.map(drop).map_err(|error| away(&error))
+}
+
+fn suits(version: &str) -> Result<()> {
+    if version.split('.').next() == Some(MAJOR) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Spark, format!("the server is Spark {version}"))
+        .way_out(format!("Spark {MAJOR} is needed; 4.2.0 is what this was tested with")))
+}
+
+/// An error of Spark's on one line: its own first lines, without the stack and the plan that follow them.
+pub(crate) fn of_spark(url: &str, error: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Spark, first_lines(&error.to_string())).at(Place::Url(url.to_owned()))
+}
+
+/// What an error of the JVM says before its stack and its plan, on one line.
+pub(crate) fn first_lines(text: &str) -> String {
+    let of_stack = |line: &str| line.starts_with("at ") || line.starts_with("=== ") || line.starts_with("'");
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("JVM stacktrace"));
+    lines.take_while(|line| !of_stack(line)).take(3).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_that_of_spark_connect() {
+        assert_eq!(address("sc://127.0.0.1:15002").unwrap(), "127.0.0.1:15002");
+        assert_eq!(address("sc://spark/;user_id=a;use_ssl=true").unwrap(), "spark:15002");
+        assert_eq!(address("sc://[::1]").unwrap(), "[::1]:15002");
+        for wrong in ["127.0.0.1:15002", "spark://host:7077", "sc://", ""] {
+            let error = address(wrong).unwrap_err();
+            let said = format!("--spark: `{wrong}` is no address of Spark Connect; write sc://HOST:15002");
+            assert_eq!((error.to_string(), error.exit_code()), (said, 2));
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_away_is_named_at_once() {
+        // Whatever listened there has gone.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let url = format!("sc://127.0.0.1:{port}");
+        let error = Spark::connect(&url).unwrap_err();
+        assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Spark, 1));
+        assert!(error.to_string().starts_with(&format!("{url}: no Spark Connect server answers: ")), "{error}");
+    }
+
+    #[test]
+    fn a_server_of_another_version_is_refused() {
+        assert!(["4.0.0", "4.2.0"].map(|version| suits(version).is_ok()) == [true; 2]);
+        let said = "the server is Spark 3.5.6; Spark 4 is needed; 4.2.0 is what this was tested with";
+        assert_eq!(suits("3.5.6").unwrap_err().to_string(), said);
+    }
+
+    #[test]
+    fn an_error_of_the_server_is_one_line() {
+        let said = "[PATH_NOT_FOUND] Path does not exist: file:/none. SQLSTATE: 42K03\n\nJVM stacktrace:\norg.apache.spark.sql\n\tat x";
+        assert_eq!(first_lines(said), "[PATH_NOT_FOUND] Path does not exist: file:/none. SQLSTATE: 42K03 org.apache.spark.sql");
+    }
+}
