@@ -212,12 +212,12 @@ def environment(engine):
     return HOME / engine / "bin/python", sorted(jars.glob("*.jar"))
 
 
-def built(options, examples, benches=()):
+def built(options, examples, benches=(), features=()):
     """The release builds of these, unless they are in a folder that is named."""
     if options.binaries:
         return [options.binaries.resolve() / name for name in (*benches, *examples)]
     targets = [part for kind, names in (("--bench", benches), ("--example", examples)) for name in names for part in (kind, name)]
-    command = ["cargo", "build", "--release", *targets, "--message-format", "json"]
+    command = ["cargo", "build", "--release", *targets, "--features", ",".join(features), "--message-format", "json"]
     lines = subprocess.run(command, cwd=TOP, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     made = {one["target"]["name"]: one["executable"] for one in map(json.loads, lines) if one.get("executable")}
     return [made[name] for name in (*benches, *examples)]

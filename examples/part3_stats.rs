@@ -10,6 +10,7 @@
 //! cargo run --example part3_stats -- --data velib.csv --sql question.sql --format parquet --out answer.parquet
 //! cargo run --example part3_stats -- --data velib.csv --max-gap 1h --zone grid:500m
 //! cargo run --release --example part3_stats -- --data FOLDER --overview --json
+//! cargo run --features spark --example part3_stats -- --engine spark --spark sc://127.0.0.1:15002 --data FOLDER --check
 //! ```
 //!
 //! With `--query` or `--sql` no statistics are computed; the tables `readings` and `stations` are described at
@@ -26,6 +27,9 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use common::query::QueryOptions;
+#[cfg(feature = "spark")]
+use common::spark_statistics;
+use common::spark_statistics::{EngineName, SparkOptions};
 use common::{DataOptions, Progress, figure};
 use serde_json::json;
 use velib::batch::{
@@ -44,9 +48,11 @@ struct Options {
     data: DataOptions,
     #[command(flatten)]
     query: QueryOptions,
-    /// dataframe or sql [default: both, which must agree]
+    /// dataframe or sql [default: both, which must agree], or spark: a real Spark by both
     #[arg(long)]
-    engine: Option<Engine>,
+    engine: Option<EngineName>,
+    #[command(flatten)]
+    spark: SparkOptions,
     /// For how long a reading holds if no other comes, at most
     #[arg(long, value_name = "DURATION", default_value = "2h", value_parser = common::duration)]
     max_gap: Duration,
@@ -58,7 +64,7 @@ struct Options {
     behaviours: u8,
     /// Only what counts every reading once: free docks per station and per zone, and the stations sometimes empty, in one pass over
     /// files of any size, the fastest
-    #[arg(long, conflicts_with_all = ["engine", "max_gap", "behaviours", "partitions", "runs", "gaps", "query", "sql"])]
+    #[arg(long, conflicts_with_all = ["max_gap", "behaviours", "partitions", "runs", "gaps", "query", "sql"])]
     overview: bool,
     /// Time so many partitions against one
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=4096))]
@@ -86,6 +92,10 @@ fn main() -> ExitCode {
         if let Some(question) = options.query.question(options.out.as_deref(), &settings)? {
             return question.answer(options.data.read()?);
         }
+        options.spark.refuse_without_spark(options.engine)?;
+        if options.engine == Some(EngineName::Spark) {
+            return spark(&options, &settings);
+        }
         if options.overview {
             return overview(&options, settings.zones.as_ref());
         }
@@ -97,7 +107,7 @@ fn main() -> ExitCode {
         if let Some(folder) = &options.out {
             draw(folder, result, &history, &described)?;
         }
-        let engines = options.engine.map_or_else(|| "dataframe = sql".to_owned(), |engine| engine.to_string());
+        let engines = engines_of(options.engine).iter().map(ToString::to_string).collect::<Vec<_>>().join(" = ");
         let partitions = compare_partitions(timed, 1, options.partitions.into(), options.runs)?;
         if options.json {
             return common::print_json(
@@ -127,6 +137,15 @@ fn main() -> ExitCode {
     })
 }
 
+/// The engines here that a name stands for.
+fn engines_of(name: Option<EngineName>) -> Vec<Engine> {
+    match name {
+        Some(EngineName::DataFrame) => vec![Engine::DataFrame],
+        Some(EngineName::Sql) => vec![Engine::Sql],
+        Some(EngineName::Spark) | None => vec![Engine::DataFrame, Engine::Sql],
+    }
+}
+
 /// What comes of the parts of a history.
 struct Gathering {
     result: Statistics,
@@ -138,8 +157,8 @@ struct Gathering {
 
 /// The statistics by one engine, or by both if none is named, which must agree.
 fn gather(history: &History, settings: &TableSettings, options: &Options) -> Result<Gathering> {
-    let engines = options.engine.map_or(vec![Engine::DataFrame, Engine::Sql], |engine| vec![engine]);
-    let mut gathered: Vec<_> = engines.into_iter().map(|engine| Gathered::new(engine, settings.max_gap)).collect();
+    let mut gathered: Vec<_> =
+        engines_of(options.engine).into_iter().map(|engine| Gathered::new(engine, settings.max_gap)).collect();
     let (mut timed, mut repeats, mut done, mut progress) = (None, 0, 0, Progress::new());
     for part in history.parts() {
         let HistoryPart { readings, repeats: left_out } = part?;
@@ -165,24 +184,92 @@ fn gather(history: &History, settings: &TableSettings, options: &Options) -> Res
     Ok(Gathering { result, behaviours, repeats, timed })
 }
 
+#[cfg(not(feature = "spark"))]
+fn spark(_: &Options, _: &TableSettings) -> Result<()> {
+    Err(Error::usage("--engine", "this was built without Spark").way_out("run it with `cargo run --features spark`"))
+}
+
+/// The same by a Spark server, which reads the files itself.
+#[cfg(feature = "spark")]
+fn spark(options: &Options, settings: &TableSettings) -> Result<()> {
+    if options.gaps.is_some() {
+        return Err(Error::usage("--gaps", "Spark does not know the ledger").way_out("leave --engine out"));
+    }
+    let spark = options.spark.connect()?;
+    let readings = spark.open(&options.data.named(), settings)?;
+    if options.overview {
+        let (told, found, seconds) = readings.overview()?;
+        if options.spark.check() {
+            let OverviewOfFiles { overview, repeats, found: files } = options.data.overview(settings.zones.as_ref())?.1;
+            spark_statistics::compare(
+                &json!({"overview": told, "repeats": found.repeats, "no_rows": found.unreadable + found.torn}),
+                &json!({"overview": overview, "repeats": repeats, "no_rows": files.unreadable}),
+            )?;
+        }
+        return print_overview(options, &readings.describe(&found), &told, found.repeats, seconds);
+    }
+    let answer = readings.statistics(options.behaviours.into())?;
+    if options.spark.check() {
+        let history = options.data.history()?.1;
+        let own = gather(&history, settings, options)?;
+        let spark_statistics::Answer { statistics, behaviours, found, .. } = &answer;
+        spark_statistics::compare(
+            &json!({
+                "statistics": statistics, "behaviours": behaviours, "repeats": found.repeats,
+                "no_rows": found.unreadable + found.torn,
+            }),
+            &json!({
+                "statistics": own.result, "behaviours": own.behaviours, "repeats": own.repeats,
+                "no_rows": history.found().unreadable,
+            }),
+        )?;
+    }
+    let described = readings.describe(&answer.found);
+    common::headline(options.json, format_args!("Data: {described}"))?;
+    if let Some(folder) = &options.out {
+        draw_zones(folder, &answer.statistics, &described)?;
+    }
+    let partitions = readings.compare_partitions(options.partitions.into(), options.runs)?;
+    if options.json {
+        return common::print_json(&json!({
+            "engine": answer.engines, "spark": spark.described(), "statistics": answer.statistics, "behaviours": answer.behaviours,
+            "repeats": answer.found.repeats, "rows": answer.found, "seconds": answer.seconds, "partitions": partitions,
+            "checked": options.spark.check(),
+        }));
+    }
+    print(&answer.statistics, answer.found.repeats as usize, &answer.engines)?;
+    behaviours(&answer.behaviours, options.behaviours)?;
+    if let Some(division) = &settings.zones {
+        zones(&format!("Zones: {division}"), &answer.statistics.zones)?;
+    }
+    spark_statistics::print(&answer, &partitions, options.spark.check())
+}
+
 /// What counts every reading once, alone.
 fn overview(options: &Options, zones: Option<&Zones>) -> Result<()> {
+    if options.engine.is_some() {
+        return Err(Error::usage("--engine", "an overview is taken in a pass of its own")
+            .way_out("leave it out, or write --engine spark"));
+    }
     let started = Instant::now();
     let (described, OverviewOfFiles { overview, repeats, .. }) = options.data.overview(zones)?;
-    let seconds = started.elapsed().as_secs_f64();
+    print_overview(options, &described, &overview, repeats, started.elapsed().as_secs_f64())
+}
+
+fn print_overview(options: &Options, described: &str, overview: &Overview, repeats: u64, seconds: f64) -> Result<()> {
     common::headline(options.json, format_args!("Data: {described}"))?;
     if let Some(folder) = &options.out {
         let zone =
             |zone: &ZoneOverview| Zone { zone: zone.zone.clone(), occupancy: zone.occupancy, stations: zone.stations };
         let names = overview.stations.iter().filter_map(|station| station.name.as_deref());
         let communes = overview.communes.iter().map(|commune| commune.zone.as_str());
-        let source = common::source_line_by(&described, names, communes);
+        let source = common::source_line_by(described, names, communes);
         mean_occupancy(folder, overview.arrondissements.iter().map(zone).collect(), source)?;
     }
     if options.json {
         return common::print_json(&json!({"overview": overview, "repeats": repeats, "seconds": seconds}));
     }
-    stations(&overview, repeats, "in one pass")?;
+    stations(overview, repeats, "in one pass")?;
     let divisions = [
         ("Communes", &overview.communes),
         ("Arrondissements of Paris, and other communes", &overview.arrondissements),
@@ -197,7 +284,7 @@ fn overview(options: &Options, zones: Option<&Zones>) -> Result<()> {
         let header = ["zone", "free docks, mean", "min", "max", "occupancy", "stations", "readings"];
         largest(title, header, zones.iter().map(row).collect())?;
     }
-    sometimes_empty(&overview)
+    sometimes_empty(overview)
 }
 
 fn of(summary: &Summary) -> [String; 3] {
@@ -415,11 +502,7 @@ fn most_often_empty(stations: &[SometimesEmpty]) -> Vec<&SometimesEmpty> {
 }
 
 fn draw(folder: &Path, result: &Statistics, history: &History, described: &str) -> Result<()> {
-    let zone =
-        |zone: &ZoneStatistics| Zone { zone: zone.zone.clone(), occupancy: zone.occupancy, stations: zone.stations };
-    let names = result.stations.iter().filter_map(|station| station.name.as_deref());
-    let source = common::source_line_by(described, names, result.communes.iter().map(|commune| commune.zone.as_str()));
-    mean_occupancy(folder, result.arrondissements.iter().map(zone).collect(), source.clone())?;
+    let source = draw_zones(folder, result, described)?;
     // A station that was never open (one has no dock at all) is empty for good, and has no week to show.
     let was_open =
         |code: &StationCode| result.stations.iter().any(|station| station.station_code == *code && station.open > 0);
@@ -427,6 +510,16 @@ fn draw(folder: &Path, result: &Statistics, history: &History, described: &str) 
     let Some(SometimesEmpty { station_code, .. }) = empty else { return Ok(()) };
     let week = common::station_week(&history.readings_of(station_code)?, station_code, &source);
     week.map_or(Ok(()), |week| common::draw(folder, "most-often-empty", &week))
+}
+
+/// What is drawn from the statistics alone; whose data it shows.
+fn draw_zones(folder: &Path, result: &Statistics, described: &str) -> Result<String> {
+    let zone =
+        |zone: &ZoneStatistics| Zone { zone: zone.zone.clone(), occupancy: zone.occupancy, stations: zone.stations };
+    let names = result.stations.iter().filter_map(|station| station.name.as_deref());
+    let source = common::source_line_by(described, names, result.communes.iter().map(|commune| commune.zone.as_str()));
+    mean_occupancy(folder, result.arrondissements.iter().map(zone).collect(), source.clone())?;
+    Ok(source)
 }
 
 fn mean_occupancy(folder: &Path, zones: Vec<Zone>, source: String) -> Result<()> {

@@ -11,6 +11,7 @@ pub mod gaps;
 pub mod log;
 pub mod picture;
 pub mod query;
+pub mod spark_statistics;
 pub mod telling;
 
 use std::fmt::Display;
@@ -316,6 +317,11 @@ impl DataOptions {
         let files = self.data.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
         let readings = recording.into_readings();
         Ok((format!("{files} ({} readings, {repeated} repeats left out)", readings.len()), readings))
+    }
+
+    /// The paths and addresses as they were given.
+    pub fn named(&self) -> Vec<String> {
+        self.data.iter().map(|path| path.to_string_lossy().into_owned()).collect()
     }
 
     /// What the history is, in words, and its readings, which need not fit in memory.

@@ -51,6 +51,12 @@ impl Gathered {
         Self { engine, max_gap, part: Partial::default() }
     }
 
+    /// What another than these engines computed.
+    #[cfg(feature = "spark")]
+    pub(super) fn of(engine: Engine, max_gap: Duration, part: Partial) -> Self {
+        Self { engine, max_gap, part }
+    }
+
     /// Computes those of a table more.
     pub fn add(&mut self, table: &Table) -> Result<()> {
         let part = part(table, self.engine)?;

@@ -48,6 +48,8 @@ mod partitions;
 mod profile;
 mod query;
 mod shortage;
+#[cfg(feature = "spark")]
+mod spark;
 mod sql;
 mod statistics;
 mod table;
@@ -74,5 +76,7 @@ pub use shortage::{
     DayInterval, FEWEST_DAYS, Kind, Kinds, LITTLE_HOURS, Lack, MissingDocks, Move, Moves, NEAR, PRIOR_BIKES,
     SILENT_HOURS, Shortages, SilentStation, StationDocks, StationName, StationShortage, shortages,
 };
+#[cfg(feature = "spark")]
+pub use spark::{RowsOfSpark, SparkPartitions, SparkReadings};
 pub use statistics::{Share, SometimesEmpty, StationStatistics, Statistics, Summary, ZoneStatistics};
 pub use table::{MAX_GAP, Table, TableSettings};

@@ -87,16 +87,9 @@ pub fn compare_partitions(table: &Table, one: usize, many: usize, repeats: NonZe
 impl PartitionReport {
     /// What was measured, in a few sentences: which of the two is faster, if the runs tell them apart, and why it may be so.
     pub fn sentence(&self) -> String {
-        let (fast, slow) =
-            if self.one.median <= self.many.median { (&self.one, &self.many) } else { (&self.many, &self.one) };
         let threads = counted(self.threads, "thread");
-        let runs = fast.seconds.len();
-        let verdict = if runs < ENOUGH_RUNS {
-            format!("{} of each: too few to tell the two apart.", counted(runs, "run"))
-        } else if fast.max >= slow.min {
-            format!("The runs overlap and do not tell the two apart: polars has {threads} for either.")
-        } else {
-            let faster = 100.0 * (1.0 - fast.median / slow.median);
+        let undecided = |undecided: Undecided| undecided.sentence(format_args!("polars has {threads} for either"));
+        let verdict = PartitionTimes::faster(&self.one, &self.many).map_or_else(undecided, |(fast, slow, faster)| {
             let partitions = counted(fast.partitions, "partition");
             let reason = if fast.partitions <= slow.partitions {
                 format!(
@@ -116,13 +109,42 @@ impl PartitionReport {
             format!(
                 "With {partitions} it takes {faster:.0} % less, its slowest run below the other's fastest. {reason}"
             )
-        };
+        });
         format!("{}; {}. {verdict}", self.one.sentence(), self.many.sentence())
     }
 }
 
 impl PartitionTimes {
-    fn sentence(&self) -> String {
+    /// From at least one run.
+    pub(super) fn of(partitions: usize, rows: Vec<usize>, seconds: Vec<f64>, split_seconds: Vec<f64>) -> Self {
+        Self {
+            partitions,
+            rows,
+            split_seconds,
+            median: median(&seconds),
+            min: seconds.iter().copied().fold(f64::INFINITY, f64::min),
+            max: seconds.iter().copied().fold(0.0, f64::max),
+            seconds,
+        }
+    }
+
+    /// The faster and the slower of two, and by how many per cent; or why they cannot be told apart.
+    pub(super) fn faster<'t>(
+        one: &'t Self,
+        other: &'t Self,
+    ) -> std::result::Result<(&'t Self, &'t Self, f64), Undecided> {
+        let (fast, slow) = if one.median <= other.median { (one, other) } else { (other, one) };
+        let runs = fast.seconds.len();
+        if runs < ENOUGH_RUNS {
+            return Err(Undecided::TooFew(runs));
+        }
+        if fast.max >= slow.min {
+            return Err(Undecided::Overlap);
+        }
+        Ok((fast, slow, 100.0 * (1.0 - fast.median / slow.median)))
+    }
+
+    pub(super) fn sentence(&self) -> String {
         let rows = match (self.rows.iter().min(), self.rows.iter().max()) {
             (Some(least), Some(most)) if least < most => format!("{least} to {most} rows"),
             (_, most) => counted(most.copied().unwrap_or_default(), "row"),
@@ -145,11 +167,28 @@ impl PartitionTimes {
     }
 }
 
-fn counted(number: usize, what: &str) -> String {
+/// Why it cannot be said which of two is faster.
+#[derive(Clone, Copy)]
+pub(super) enum Undecided {
+    TooFew(usize),
+    Overlap,
+}
+
+impl Undecided {
+    /// `may_be` is why the runs may overlap.
+    pub(super) fn sentence(self, may_be: impl std::fmt::Display) -> String {
+        match self {
+            Self::TooFew(runs) => format!("{} of each: too few to tell the two apart.", counted(runs, "run")),
+            Self::Overlap => format!("The runs overlap and do not tell the two apart: {may_be}."),
+        }
+    }
+}
+
+pub(super) fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-fn check(partitions: usize) -> Result<()> {
+pub(super) fn check(partitions: usize) -> Result<()> {
     if (1..=MAX_PARTITIONS).contains(&partitions) {
         return Ok(());
     }
@@ -210,16 +249,8 @@ fn run(table: &Table, partitions: usize) -> Result<Run> {
 /// The first run is left out.
 fn times(partitions: usize, mut runs: Vec<Run>) -> PartitionTimes {
     let rows = runs.remove(0).rows;
-    let seconds: Vec<f64> = runs.iter().map(|run| run.whole.as_secs_f64()).collect();
-    PartitionTimes {
-        partitions,
-        rows,
-        split_seconds: runs.iter().map(|run| run.split.as_secs_f64()).collect(),
-        median: median(&seconds),
-        min: seconds.iter().copied().fold(f64::INFINITY, f64::min),
-        max: seconds.iter().copied().fold(0.0, f64::max),
-        seconds,
-    }
+    let (seconds, split) = runs.iter().map(|run| (run.whole.as_secs_f64(), run.split.as_secs_f64())).unzip();
+    PartitionTimes::of(partitions, rows, seconds, split)
 }
 
 /// The median of at least one number.

@@ -32,8 +32,12 @@ pub use gbfs::{Gbfs, VELIB_GBFS, decode_gbfs};
 pub use http::{Http, HttpSettings};
 pub use metrics::{Counter, Gauge, Metrics};
 pub use opendatasoft::{Api, DATASET, Opendatasoft, decode_document, decode_record, get_station, get_velib_data};
+#[cfg(feature = "spark")]
+pub(crate) use record::{Field, Slot};
 pub(crate) use recording::read_compact;
 pub use recording::{FilesRead, Recording, Replay, read_each};
+#[cfg(feature = "spark")]
+pub(crate) use recording::{header, slots, suffice};
 pub use simulate::{Closure, Profile, Rates, SimulatedNetwork, SimulatedStation, SimulationConfig};
 pub use snapshot::{SetAside, SetAsideFile, Snapshot, Source};
 pub use stop::Stop;

@@ -24,6 +24,8 @@ use crate::ingest::record::{Dialect, Field, Slot};
 use crate::ingest::{Compact, Note, SetAside, Sites, Snapshot, Source};
 use crate::station::StationStatus;
 
+#[cfg(feature = "spark")]
+pub(crate) use csv::header;
 use rows::Rows;
 pub(crate) use rows::read_compact;
 pub use rows::{FilesRead, read_each};
@@ -178,26 +180,37 @@ impl Source for Replay {
 
 /// Where each column of a table goes, or which of the two are missing that none can do without.
 fn columns<'n>(path: &Path, names: &[&'n str], drift: &mut Drift) -> Result<Vec<Slot>> {
+    let slots = slots(names);
+    let new: Vec<&'n str> =
+        names.iter().zip(&slots).filter(|(_, slot)| **slot == Slot::New).map(|(name, _)| *name).collect();
+    drift.saw_names(&new);
+    suffice(names, &slots).map_err(|error| error.at(Place::line(path, 1)))?;
+    Ok(slots)
+}
+
+/// Where the values of the columns go; of two for one field the first is taken.
+pub(crate) fn slots(names: &[&str]) -> Vec<Slot> {
     let mut slots: Vec<_> = names.iter().map(|name| Portal::slot(name)).collect();
     for place in 0..slots.len() {
         if slots[..place].contains(&slots[place]) && slots[place] != Slot::New {
             slots[place] = Slot::Passed;
         }
     }
-    let new: Vec<&'n str> =
-        names.iter().zip(&slots).filter(|(_, slot)| **slot == Slot::New).map(|(name, _)| *name).collect();
-    drift.saw_names(&new);
+    slots
+}
+
+/// Refuses a table in which no row could be a reading.
+pub(crate) fn suffice(names: &[&str], slots: &[Slot]) -> Result<()> {
     let missing: Vec<_> = [Field::StationCode, Field::LastReported]
         .into_iter()
         .filter(|&field| !slots.contains(&Slot::Field(field)))
         .map(Field::name)
         .collect();
     if missing.is_empty() {
-        return Ok(slots);
+        return Ok(());
     }
     let (missing, present) = (missing.join(", "), names.join(", "));
     Err(Error::new(ErrorKind::Data, format!("columns missing: {missing}; columns there: {present}"))
-        .at(Place::line(path, 1))
         .way_out("rename the columns to the names of the portal's record"))
 }
 

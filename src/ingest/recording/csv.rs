@@ -91,20 +91,34 @@ fn read_in_blocks(
     Ok(())
 }
 
-/// The character that parts the first line into the most names that are known; a comma if none does.
+/// What parts the columns of a CSV whose first line this is, and their names.
+#[cfg(feature = "spark")]
+pub(crate) fn header(line: &str) -> (char, Vec<String>) {
+    let line = line.trim_start_matches('\u{feff}');
+    let delimiter = delimiter_of(line);
+    let mut reader = ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(line.as_bytes());
+    let names = reader.records().next().and_then(std::result::Result::ok).unwrap_or_default();
+    (char::from(delimiter), names.iter().map(|name| name.trim().to_owned()).collect())
+}
+
+/// The character that parts the first line of a file.
 fn delimiter(file: &mut (impl Read + Seek)) -> std::io::Result<u8> {
     let mut start = Vec::new();
     file.take(1 << 16).read_to_end(&mut start)?;
     file.seek(SeekFrom::Start(0))?;
     let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
-    let line = line.trim_start_matches('\u{feff}');
+    Ok(delimiter_of(line.trim_start_matches('\u{feff}')))
+}
+
+/// The character that parts a line into the most names that are known; a comma if none does.
+fn delimiter_of(line: &str) -> u8 {
     let known = |delimiter: u8| {
         let names = line.split(char::from(delimiter)).map(|name| name.trim().trim_matches('"'));
         names.filter(|name| Portal::slot(name) != Slot::New).count()
     };
     // Of those that are as good the last is taken.
-    Ok([b'\t', b';', b','].into_iter().max_by_key(|&delimiter| known(delimiter)).unwrap_or(b','))
+    [b'\t', b';', b','].into_iter().max_by_key(|&delimiter| known(delimiter)).unwrap_or(b',')
 }
 
 /// The bytes of a file from `start` to `end`, as text.

@@ -179,6 +179,9 @@ mod tests {
     #[test]
     fn an_error_of_the_server_is_one_line() {
         let said = "[PATH_NOT_FOUND] Path does not exist: file:/none. SQLSTATE: 42K03\n\nJVM stacktrace:\norg.apache.spark.sql\n\tat x";
-        assert_eq!(first_lines(said), "[PATH_NOT_FOUND] Path does not exist: file:/none. SQLSTATE: 42K03 org.apache.spark.sql");
+        assert_eq!(
+            first_lines(said),
+            "[PATH_NOT_FOUND] Path does not exist: file:/none. SQLSTATE: 42K03 org.apache.spark.sql"
+        );
     }
 }

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""Holds Spark's statistics to ours: the recorded history, an export of the portal, and what is dirty in every way that is known.
+
+Usage: spark_batch.py SHARED (from the clone's top, after `cargo build --features spark --example part3_stats`). Takes the address of
+a Spark server from VELIB_SPARK. Needs: polars."""
+import json, os, subprocess, sys, tempfile, time
+from pathlib import Path
+
+import polars as pl
+
+SHARED = Path(sys.argv[1]).resolve()
+EXAMPLE = Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "debug/examples/part3_stats"
+SPARK = os.environ["VELIB_SPARK"]
+
+# What a reading must have, then what it can do without; each line beside what is wrong with it.
+HEADER = ("fetched_at,stationcode,name,is_installed,capacity,numdocksavailable,numbikesavailable,mechanical,ebike,is_renting,is_returning,"
+          "duedate,lat,lon,nom_arrondissement_communes")
+DIRTY = """
+2022-05-12T10:00:00Z,16107,"Benjamin Godard, Victor Hugo",true,35,5,30,20,10,true,true,2022-05-12T09:50:00Z,48.865983,2.275725,Paris
+2022-05-12T11:00:00Z,16107,"a ""quoted"" name",OUI,35.0,0,35, 25 ,10,oui,1,2022-05-12 10:50:00,48.865983,2.275725,Paris
+2022-05-12T12:00:00Z,16107,,true,35,7,,,,true,true,2022-05-12T13:50:00+02:00,48.865983,2.275725, Paris
+2022-05-12T12:30:00Z,16107,late and again,true,35,9,26,20,6,true,true,2022-05-12T11:50:00Z,48.865983,2.275725,Paris
+2022-05-12T13:00:00Z, 16107 ,spaces around the code,true,-1,x,3.5,NaN,12d,maybe,2,2022-05-12T12:50:00Z,148.8,2.27,Paris
+2022-05-12T14:00:00Z,16107,no docks,true,0,0,0,0,0,true,true,2022-05-12T13:50:00.250Z,48.865983,,Paris
+2022-05-12T10:00:00Z,31024_relais,not a number,true,10,10,0,0,0,true,true,2022-05-12T09:40:00Z,48.86,2.41,Paris
+2022-05-12T16:00:00Z,31024_relais,closed,false,10,0,0,0,0,false,false,2022-05-12T15:40:00Z,48.86,2.41,Montreuil
+2022-05-12T10:00:00Z,1013,never empty,true,4294967295,4294967296,1e1,10,0,true,true,2022-05-12T09:40:00Z,0,0,
+2022-05-12T10:00:00Z,,no station,true,35,5,30,20,10,true,true,2022-05-12T09:50:00Z,48.86,2.27,Paris
+2022-05-12T10:00:00Z,16108,no time,true,35,5,30,20,10,true,true,,48.86,2.27,Paris
+2022-05-12T10:00:00Z,16108,no time of day,true,35,5,30,20,10,true,true,2022-05-12,48.86,2.27,Paris
+2022-05-12T10:00:00Z,16108,before there were feeds,true,35,5,30,20,10,true,true,1969-12-31T23:59:59Z,48.86,2.27,Paris
+soon,16108,fetched at no time,true,35,5,30,20,10,true,true,2022-05-12T09:50:00Z,48.86,2.27,Paris
+2022-05-12T10:00:00Z,16108,too few cells,true,35
+2022-05-12T10:00:00Z,16108,too many cells,true,35,5,30,20,10,true,true,2022-05-12T09:50:00Z,48.86,2.27,Paris,and more
+"""
+NONE_OF_THEM = 7
+
+
+def both(*data, overview=False):
+    """Ends unless Spark's answer is ours in every number; Spark's answer."""
+    began = time.monotonic()
+    command = [EXAMPLE, "--engine", "spark", "--spark", SPARK, *(option for path in data for option in ("--data", path)), "--check", "--json",
+               "--zone", "grid:500m", *(["--overview"] if overview else ["--runs", "1", "--max-gap", "1h"])]
+    told = subprocess.run(command, capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr[-2000:]
+    answer = json.loads(told.stdout)
+    said = answer["overview" if overview else "statistics"]
+    print(f"{' and '.join(path.name for path in data)}: {said['readings']} readings, {answer['repeats']} repeats, {len(said['stations'])} stations, "
+          f"{len(said['zones'])} cells{', in one pass' if overview else ''}: Spark by DataFrame"
+          f"{'' if overview else ' = Spark SQL'} = polars in every number [{time.monotonic() - began:.0f} s]", flush=True)
+    return answer
+
+
+with tempfile.TemporaryDirectory() as folder:
+    folder = Path(folder)
+    folder.chmod(0o755)
+    history = SHARED / "data/velib-2022.parquet"
+    as_csv = folder / "velib-2022.csv"
+    pl.read_parquet(history).write_csv(as_csv, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ")
+    dirty = folder / "dirty/dirty.csv"
+    dirty.parent.mkdir()
+    dirty.write_text(HEADER + DIRTY)
+
+    told = both(dirty.parent)
+    found = told["rows"]
+    assert (found["unreadable"] + found["torn"], found["torn"], found["repeats"]) == (NONE_OF_THEM, 2, 1), found
+    print(f"  of its {len(DIRTY.strip().splitlines())} rows {found['unreadable']} are unreadable and {found['torn']} torn, as here", flush=True)
+    both(history)
+    both(history, overview=True)
+    # Each reading is in two files: it counts once.
+    both(as_csv, history)
+    both(SHARED / "data/opendata-export-2023-02-26.csv")

@@ -1,0 +1,260 @@
+//! The statistics of Part 3 by a real Spark: the same questions, by its DataFrame API and as its SQL, answered with the same
+//! [`Statistics`](super::Statistics).
+//!
+//! Spark reads the files itself ([`SparkReadings::open`]), wherever it sees them: what comes here are sums by station, spell and
+//! hour of the week, a few thousand rows however long the history is. The rules are those of this library, written once more in
+//! Spark's terms, and tests hold both to one answer. What differs:
+//!
+//! | | here | by Spark |
+//! |---|---|---|
+//! | a line of a CSV that is no row | kept, told with its line | counted; it stays in the file |
+//! | a cell that goes over two lines | one cell | two torn rows, because Spark cuts files anywhere |
+//! | of readings fetched at one time the first in the files' order | always | files by their names, as Spark cuts them |
+//! | a field that says nothing sensible | unknown, and noted | unknown |
+//! | times | to the nanosecond | to the microsecond |
+
+mod cells;
+mod dataframe;
+mod files;
+mod frame;
+mod partitions;
+mod sql;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use polars::frame::DataFrame as Frame;
+use spark_connect::row::{Row, Value};
+use spark_connect::{DataFrame, DataType, StructField};
+
+use super::engine::{Engine, Gathered};
+use super::overview::Overview;
+use super::partial::{Answers, Partial};
+use super::table::{TableSettings, milliseconds_of};
+use crate::error::Result;
+use crate::station::{StationCode, StationStatus};
+use crate::streaming::{Spark, Station, Zones};
+
+pub use partitions::SparkPartitions;
+
+/// What was found in files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct RowsOfSpark {
+    /// Readings, each (station, `last_reported`) once: the one fetched first.
+    pub readings: u64,
+    /// Readings that came again.
+    pub repeats: u64,
+    /// Rows without a station or without one of its clocks.
+    pub unreadable: u64,
+    /// Lines of a CSV with too few or too many cells.
+    pub torn: u64,
+}
+
+/// A history in files that a Spark server reads.
+pub struct SparkReadings<'s> {
+    spark: &'s Spark,
+    settings: TableSettings,
+    gap: i64,
+    rows: Named,
+}
+
+/// A table with a name in the session.
+struct Named {
+    table: DataFrame,
+    name: String,
+}
+
+impl<'s> SparkReadings<'s> {
+    /// The readings in the CSV and Parquet files that these paths name: a file, a folder with all in it, a pattern, or an address
+    /// that the server knows, such as `s3a://`. The CSV files of one path have one header. Nothing is read yet but names and
+    /// columns.
+    ///
+    /// An error is: a path where the server finds no such file, files without the columns `stationcode` and `duedate`, a column
+    /// of a type that cannot be read, and settings that [`Table::with`](super::Table::with) refuses.
+    pub fn open(spark: &'s Spark, paths: &[String], settings: &TableSettings) -> Result<Self> {
+        let gap = milliseconds_of(settings.max_gap)?;
+        let rows = named(spark, files::read(spark, paths)?, "rows")?;
+        Ok(Self { spark, settings: settings.clone(), gap, rows })
+    }
+
+    /// Every statistic, by Spark's DataFrame API or as its SQL; and what was found in the files.
+    pub fn gather(&self, engine: Engine) -> Result<(Gathered, RowsOfSpark)> {
+        let observed = self.observed(engine)?;
+        // Read and sorted once, for all questions.
+        self.spark.done(observed.table.cache())?;
+        let axis = self.named(
+            engine,
+            "axis",
+            || sql::timeline(&observed.name, self.gap),
+            || dataframe::timeline(&observed.table, self.gap),
+        )?;
+        let full = self.asked(engine, || sql::spells(&axis.name, "full"), || dataframe::spells(&axis.table, "full"))?;
+        let empty =
+            self.asked(engine, || sql::spells(&axis.name, "empty"), || dataframe::spells(&axis.table, "empty"))?;
+        let hours = self.asked(engine, || sql::hours(&axis.name), || dataframe::hours(&axis.table))?;
+        let rows = self.counted(&observed)?;
+        let part = self.put_together(engine, &axis, [full, empty, hours]);
+        self.spark.done(observed.table.unpersist(false))?;
+        Ok((Gathered::of(engine, self.settings.max_gap, part?.0), rows))
+    }
+
+    /// What counts every reading once, in one pass over the files; and what was found in them.
+    pub fn overview(&self, engine: Engine) -> Result<(Overview, RowsOfSpark)> {
+        let observed = self.observed(engine)?;
+        let axis =
+            self.named(engine, "axis", || sql::timeless(&observed.name), || dataframe::timeless(&observed.table))?;
+        let (part, rows) = self.put_together(engine, &axis, [none(), none(), none()])?;
+        Ok((Overview::from(&part.finish(self.settings.max_gap)), rows))
+    }
+
+    fn observed(&self, engine: Engine) -> Result<Named> {
+        self.named(engine, "observed", || sql::observed(&self.rows.name), || dataframe::observed(&self.rows.table))
+    }
+
+    /// From sums by station and place to those of stations and zones, and to what an engine of our own would have computed.
+    fn put_together(&self, engine: Engine, axis: &Named, timed: [Frame; 3]) -> Result<(Partial, RowsOfSpark)> {
+        let sites = self.named(engine, "sites", || sql::sites(&axis.name), || dataframe::sites(&axis.table))?;
+        self.spark.done(sites.table.cache())?;
+        let rows = self.counted_by(&sites)?;
+        let places = self.places(&sites)?;
+        let zoned = self.named(
+            engine,
+            "zoned",
+            || sql::zoned(&sites.name, &places.name),
+            || dataframe::zoned(&sites.table, &places.table),
+        )?;
+        let zones =
+            |by: &str| self.asked(engine, || sql::zones(&zoned.name, by), || dataframe::zones(&zoned.table, by));
+        let [full_spells, empty_spells, hours] = timed;
+        let answers = Answers {
+            stations: self.asked(engine, || sql::stations(&zoned.name), || dataframe::stations(&zoned.table))?,
+            sometimes_empty: self.asked(
+                engine,
+                || sql::sometimes_empty(&zoned.name),
+                || dataframe::sometimes_empty(&zoned.table),
+            )?,
+            full_spells,
+            empty_spells,
+            hours,
+            communes: zones("commune")?,
+            arrondissements: zones("arrondissement")?,
+            zones: zones("zone")?,
+            by_station: zones("stationcode")?,
+        };
+        self.spark.done(sites.table.unpersist(false))?;
+        Ok((Partial::read(&answers)?, rows))
+    }
+
+    /// The zone of each place by the division that was asked for: what that is only this library knows.
+    fn places(&self, sites: &Named) -> Result<Named> {
+        let places = self.spark.sql(&format!("SELECT DISTINCT lat, lon FROM {} WHERE kind = 'first'", sites.name))?;
+        let zone = |lat: Option<f64>, lon: Option<f64>| {
+            let zones = self.settings.zones.as_ref()?;
+            zones_of_place(zones, lat, lon)
+        };
+        let names = ["lat", "lon", "zone"].map(str::to_owned).to_vec();
+        let mut rows = Vec::new();
+        for row in self.spark.rows(&places)? {
+            let degrees = |place: usize| row.get(place).and_then(Value::as_f64);
+            if let (Some(lat), Some(lon)) = (degrees(0), degrees(1)) {
+                let zone = zone(Some(lat), Some(lon)).map_or(Value::Null, Value::String);
+                rows.push(Row::new(names.clone(), vec![Value::Double(lat), Value::Double(lon), zone]));
+            }
+        }
+        let field = |name: &str, data_type: DataType| StructField {
+            name: name.into(),
+            data_type,
+            nullable: true,
+            metadata: std::collections::BTreeMap::new(),
+        };
+        let text = DataType::String { collation: "UTF8_BINARY".into() };
+        let fields = vec![field("lat", DataType::Double), field("lon", DataType::Double), field("zone", text)];
+        let table = self.spark.done(self.spark.session().create_dataframe(rows, DataType::Struct { fields }))?;
+        named(self.spark, table, "places")
+    }
+
+    /// How many rows are of each kind.
+    fn counted(&self, observed: &Named) -> Result<RowsOfSpark> {
+        self.kinds(&format!("SELECT kind, count(*) FROM {} GROUP BY kind", observed.name))
+    }
+
+    fn counted_by(&self, sites: &Named) -> Result<RowsOfSpark> {
+        self.kinds(&format!("SELECT kind, sum(readings) FROM {} GROUP BY kind", sites.name))
+    }
+
+    fn kinds(&self, query: &str) -> Result<RowsOfSpark> {
+        let mut found = RowsOfSpark::default();
+        for row in self.spark.rows(&self.spark.sql(query)?)? {
+            let count = row.get(1).and_then(Value::as_i64).unwrap_or_default().unsigned_abs();
+            match row.get(0).and_then(Value::as_str) {
+                Some("first") => found.readings = count,
+                Some("repeat") => found.repeats = count,
+                Some("torn") => found.torn = count,
+                _ => found.unreadable += count,
+            }
+        }
+        Ok(found)
+    }
+
+    /// A table by one of the two ways, with a name.
+    fn named(
+        &self,
+        engine: Engine,
+        what: &str,
+        sql: impl FnOnce() -> String,
+        dataframe: impl FnOnce() -> DataFrame,
+    ) -> Result<Named> {
+        named(self.spark, self.table(engine, sql, dataframe)?, what)
+    }
+
+    /// The answer to a question that is put in one of the two ways.
+    fn asked(
+        &self,
+        engine: Engine,
+        sql: impl FnOnce() -> String,
+        dataframe: impl FnOnce() -> DataFrame,
+    ) -> Result<Frame> {
+        let table = self.table(engine, sql, dataframe)?;
+        frame::frame(&self.spark.rows(&table)?)
+    }
+
+    fn table(
+        &self,
+        engine: Engine,
+        sql: impl FnOnce() -> String,
+        dataframe: impl FnOnce() -> DataFrame,
+    ) -> Result<DataFrame> {
+        match engine {
+            Engine::Sql => self.spark.sql(&sql()),
+            Engine::DataFrame => Ok(dataframe()),
+        }
+    }
+}
+
+impl std::fmt::Debug for SparkReadings<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SparkReadings")
+            .field("spark", self.spark)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Gives a table a name that no other has.
+fn named(spark: &Spark, table: DataFrame, what: &str) -> Result<Named> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let name = format!("velib_{what}_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    spark.name(&table, &name)?;
+    // By its name: what is built on it does not carry how it was made.
+    let table = spark.done(spark.session().table(&name))?;
+    Ok(Named { table, name })
+}
+
+fn none() -> Frame {
+    frame::frame(&[]).unwrap_or_default()
+}
+
+/// The zone that a place is in.
+fn zones_of_place(zones: &Zones, lat: Option<f64>, lon: Option<f64>) -> Option<String> {
+    let (code, at) = (StationCode::new("-").ok()?, chrono::DateTime::UNIX_EPOCH);
+    zones.zone_of(&Station::of(&StationStatus { lat, lon, ..StationStatus::unknown(code, at, at) }))
+}

@@ -1,0 +1,188 @@
+//! Files as Spark's own readers bring them, and of each row a reading, or that there is none.
+
+use std::env;
+use std::path::Path;
+
+use spark_connect::row::Value;
+use spark_connect::{DataFrame, DataType, SparkError};
+
+use super::cells::{checked, sql_type, typed};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::ingest::{Field, Slot, header, slots, suffice};
+use crate::streaming::Spark;
+
+/// The columns of CSV files that lie together, as Spark is told them: one more holds a line that has too few or too many cells.
+const TORN: &str = "velib_torn";
+
+/// Every row of the files that `paths` name, under the names of a reading's fields and in their types; a row that is no reading
+/// has no station code. Besides: `source`, `file`, `block` and `place`, by which rows are in the order of the files; and why a row
+/// is none, `torn` or `unreadable`, else null: `fault`.
+pub(super) fn read(spark: &Spark, paths: &[String]) -> Result<DataFrame> {
+    let mut tables = Vec::new();
+    for (source, path) in paths.iter().enumerate() {
+        let path = seen_from_afar(path);
+        let kinds = kinds(spark, &path)?;
+        for (kind, first) in kinds {
+            tables.push(rows(spark, source, &path, kind, &first)?);
+        }
+    }
+    let all = tables.into_iter().reduce(|all, table| all.union_by_name(&table));
+    all.ok_or_else(|| Error::usage("--data", "Spark reads files").way_out("name one, a folder, or an address of them"))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Csv,
+    Parquet,
+}
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::Csv, Self::Parquet];
+
+    fn of(file: &str) -> Option<Self> {
+        let name = file.to_ascii_lowercase();
+        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        if name.ends_with(".csv") { Some(Self::Csv) } else { name.ends_with(".parquet").then_some(Self::Parquet) }
+    }
+
+    fn files(self) -> &'static str {
+        match self {
+            Self::Csv => "*.{csv,csv.gz}",
+            Self::Parquet => "*.parquet",
+        }
+    }
+}
+
+/// A path of this machine from its root, since the server stands in another folder; anything else as it is.
+fn seen_from_afar(path: &str) -> String {
+    if path.contains("://") || path.starts_with("file:") || Path::new(path).is_absolute() {
+        return path.to_owned();
+    }
+    env::current_dir().map_or_else(|_| path.to_owned(), |folder| folder.join(path).to_string_lossy().into_owned())
+}
+
+/// Which kinds of files a path names, and the first of each.
+fn kinds(spark: &Spark, path: &str) -> Result<Vec<(Kind, String)>> {
+    let listed = spark.session().read().format("binaryFile").option("recursiveFileLookup", "true").load(Some(path));
+    let listed = listed.select(["path"]);
+    let rows = listed.collect().map_err(|error| unseen(spark, path, error))?;
+    let mut files: Vec<String> =
+        rows.iter().filter_map(|row| row.get(0).and_then(Value::as_str).map(str::to_owned)).collect();
+    files.sort_unstable();
+    let first = |kind: Kind| files.iter().find(|file| Kind::of(file) == Some(kind)).map(|file| (kind, file.clone()));
+    let kinds: Vec<_> = Kind::ALL.into_iter().filter_map(first).collect();
+    if kinds.is_empty() {
+        return Err(Error::new(ErrorKind::Data, "Spark finds no .csv and no .parquet there")
+            .at(Place::file(path))
+            .way_out("name such a file, or a folder or pattern of them"));
+    }
+    Ok(kinds)
+}
+
+fn unseen(spark: &Spark, path: &str, error: SparkError) -> Error {
+    if error.error_class != "PATH_NOT_FOUND" {
+        return spark
+            .done::<()>(Err(error))
+            .err()
+            .unwrap_or_else(|| Error::new(ErrorKind::Spark, "an answer of no kind"));
+    }
+    Error::new(ErrorKind::Data, format!("the Spark server at {} finds nothing there", spark.url()))
+        .at(Place::file(path))
+        .way_out("it reads files itself: give a path or an address that it sees")
+}
+
+/// The rows of the files of one kind.
+fn rows(spark: &Spark, source: usize, path: &str, kind: Kind, first: &str) -> Result<DataFrame> {
+    let reader = spark.session().read().option("recursiveFileLookup", "true").option("pathGlobFilter", kind.files());
+    let (table, columns) = match kind {
+        Kind::Parquet => {
+            let table = reader.parquet(path);
+            let DataType::Struct { fields } = spark.done(table.schema())? else { return Err(not_a_table(first)) };
+            (table, fields.into_iter().map(|field| (field.name, field.data_type)).collect::<Vec<_>>())
+        }
+        Kind::Csv => {
+            let start = spark.session().read().format("text").load(Some(first)).limit(1);
+            let start = spark.rows(&start)?;
+            let line = start.first().and_then(|row| row.get(0)).and_then(Value::as_str).unwrap_or_default();
+            let (delimiter, names) = header(line);
+            let text = || DataType::String { collation: "UTF8_BINARY".into() };
+            // By their places: a name may hold anything, and stand there twice.
+            let columns: Vec<_> = (0..names.len()).map(|place| format!("c{place} STRING")).collect();
+            let table = reader
+                .option("header", "true")
+                .option("sep", &delimiter.to_string())
+                .option("escape", "\"")
+                .option("columnNameOfCorruptRecord", TORN)
+                .schema(format!("{}, {TORN} STRING", columns.join(", ")))
+                .csv(path);
+            (table, names.into_iter().map(|name| (name, text())).collect())
+        }
+    };
+    let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+    let slots = slots(&names);
+    suffice(&names, &slots).map_err(|error| error.at(Place::file(first)))?;
+    let quoted = |place: usize, name: &str| match kind {
+        Kind::Csv => format!("c{place}"),
+        Kind::Parquet => format!("`{}`", name.replace('`', "``")),
+    };
+    let mut cells = Vec::new();
+    for (place, ((name, data_type), slot)) in columns.iter().zip(&slots).enumerate() {
+        let cell = quoted(place, name);
+        let read = |field: Field, cell: &str| {
+            typed(field, cell, data_type).map(|typed| (field, typed)).ok_or_else(|| {
+                Error::new(ErrorKind::Data, format!("the column {name} of type {data_type} cannot be read"))
+                    .at(Place::file(first))
+                    .way_out(format!("store it as {}", sql_type(field)))
+            })
+        };
+        match slot {
+            Slot::Field(field) => cells.push(read(*field, &cell)?),
+            // `48.87, 2.48`
+            Slot::Position => {
+                cells.push(read(Field::Lat, &format!("split_part({cell}, ',', 1)"))?);
+                cells.push(read(Field::Lon, &format!("split_part({cell}, ',', 2)"))?);
+            }
+            _ => {}
+        }
+    }
+    Ok(readings(&table, source, kind, &cells))
+}
+
+/// From cells to readings.
+fn readings(table: &DataFrame, source: usize, kind: Kind, cells: &[(Field, String)]) -> DataFrame {
+    let of = |field: Field| cells.iter().find(|(of, _)| *of == field).map(|(_, typed)| typed.as_str());
+    let typed = |field: Field| match of(field) {
+        Some(typed) => format!("{typed} AS {}", field.name()),
+        None => format!("CAST(NULL AS {}) AS {}", sql_type(field), field.name()),
+    };
+    let torn = if kind == Kind::Csv { format!("{TORN} IS NOT NULL AS torn") } else { "false AS torn".into() };
+    let order = [
+        format!("{source} AS source"),
+        "_metadata.file_path AS file".into(),
+        "_metadata.file_block_start AS block".into(),
+        "monotonically_increasing_id() AS place".into(),
+    ];
+    let columns: Vec<_> = Field::ALL.into_iter().map(typed).chain([torn]).chain(order).collect();
+    let table = table.select_expr(columns.iter().map(String::as_str).collect());
+
+    let value = |field: Field| match field {
+        // An export of the portal does not say when it was fetched: when the newest of its readings was reported.
+        Field::FetchedAt if of(field).is_none() => "max(duedate) OVER (PARTITION BY file) AS fetched_at".into(),
+        _ => format!("{} AS {}", checked(field), field.name()),
+    };
+    let kept = ["torn", "source", "file", "block", "place"].map(str::to_owned);
+    let columns: Vec<_> = Field::ALL.into_iter().map(value).chain(kept).collect();
+    let table = table.select_expr(columns.iter().map(String::as_str).collect());
+
+    let fault = "CASE WHEN torn THEN 'torn' WHEN stationcode IS NULL OR duedate IS NULL OR fetched_at IS NULL \
+                 OR contains(stationcode, '\\u0000') THEN 'unreadable' END AS fault";
+    let table = table.select_expr(vec!["*", fault]);
+    let code = "CASE WHEN fault IS NULL THEN stationcode END AS stationcode";
+    let others = Field::ALL.into_iter().filter(|&field| field != Field::StationCode).map(Field::name);
+    let columns = others.chain([code, "fault", "source", "file", "block", "place"]).collect();
+    table.select_expr(columns)
+}
+
+fn not_a_table(file: &str) -> Error {
+    Error::new(ErrorKind::Data, "Spark sees no table in it").at(Place::file(file))
+}
