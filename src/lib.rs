@@ -14,6 +14,8 @@
 //! - [`report`]: results as JSON and CSV, and figures drawn from those alone
 //! - [`serve`]: a page that shows the statistics while they come, and the same as JSON over HTTP
 //!
+//! With the feature `spark` a real Spark answers the same questions as [`streaming`] and [`batch`]: [`when_to_move`].
+//!
 //! # Quick start
 //!
 //! The state of some stations, live ([`ingest::get_velib_data`]):
@@ -53,6 +55,9 @@ pub mod report;
 pub mod serve;
 pub mod station;
 pub mod streaming;
+
+#[doc = include_str!("../docs/when-to-move.md")]
+pub mod when_to_move {}
 
 pub use error::{Error, ErrorKind, Place, Result};
 pub use station::{StationCode, StationStatus};

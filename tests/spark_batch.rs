@@ -69,8 +69,14 @@ fn readings(seed: u64) -> Vec<StationStatus> {
             ebike: count(random),
             lat: place.map(|(lat, _)| lat),
             lon: place.map(|(_, lon)| lon),
-            commune: random.random_bool(0.8).then(|| ["Paris", " Paris ", "Montreuil"][random.random_range(0..3)].into()),
-            ..StationStatus::unknown(StationCode::new(code).unwrap(), at, begin + TimeDelta::days(9) + TimeDelta::seconds(number))
+            commune: random
+                .random_bool(0.8)
+                .then(|| ["Paris", " Paris ", "Montreuil"][random.random_range(0..3)].into()),
+            ..StationStatus::unknown(
+                StationCode::new(code).unwrap(),
+                at,
+                begin + TimeDelta::days(9) + TimeDelta::seconds(number),
+            )
         }
     };
     (0..900).map(|number| reading(&mut random, number)).collect()

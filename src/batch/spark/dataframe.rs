@@ -21,9 +21,11 @@ pub(super) fn observed(rows: &DataFrame) -> DataFrame {
         .when(lag([col("duedate")]).over(axis).eq(col("duedate")), lit_string("repeat"))
         .otherwise(lit_string("first"));
     let usable = col("is_installed").and(col("is_returning")).and(col("capacity").gt(lit(0)));
+    let rows = rows.with_columns(vec![("kind".into(), kind), ("open".into(), usable)]);
     let empty = col("is_installed").and(col("is_renting")).and(col("numbikesavailable").eq(lit(0)));
-    let said = rows.select([
-        kind.alias("kind"),
+    let while_open = |of: &str| when(col("open"), col(of));
+    rows.select([
+        col("kind"),
         col("stationcode"),
         col("name"),
         trim(col("nom_arrondissement_communes")).alias("commune"),
@@ -31,26 +33,15 @@ pub(super) fn observed(rows: &DataFrame) -> DataFrame {
         col("lon"),
         col("duedate"),
         unix_millis(col("duedate")).alias("due"),
-        usable.alias("open"),
+        col("open"),
+        col("open").not().alias("closed"),
+        col("open").and(col("numdocksavailable").eq(lit(0))).alias("full"),
         empty.alias("empty"),
-        col("numdocksavailable"),
-        col("numbikesavailable"),
-        col("capacity").alias("all_docks"),
-        col("mechanical").alias("all_mechanical"),
-        col("ebike").alias("all_ebike"),
-    ]);
-    let while_open = |name: &str, of: &str| (name.to_owned(), when(col("open"), col(of)));
-    let said = said.with_columns(vec![
-        ("closed".into(), col("open").not()),
-        while_open("docks", "numdocksavailable"),
-        while_open("mechanical", "all_mechanical"),
-        while_open("ebike", "all_ebike"),
-        while_open("bikes", "numbikesavailable"),
-        while_open("docks_in_all", "all_docks"),
-    ]);
-    said.with_columns(vec![
-        ("full".into(), col("open").and(col("docks").eq(lit(0)))),
-        ("capacity".into(), when(col("bikes").is_not_null(), col("docks_in_all"))),
+        while_open("numdocksavailable").alias("docks"),
+        while_open("mechanical").alias("mechanical"),
+        while_open("ebike").alias("ebike"),
+        while_open("numbikesavailable").alias("bikes"),
+        when(col("open").and(col("numbikesavailable").is_not_null()), col("capacity")).alias("capacity"),
     ])
 }
 
@@ -61,8 +52,10 @@ pub(super) fn timeline(observed: &DataFrame, gap: i64) -> DataFrame {
     let last = |column: Column| call_function("last", [column, lit_boolean(true)]).over(before());
     let since = |then: Column| col("due").sub(then);
     let near_move = since(last(when(col("bikes").is_not_null(), col("due")))).le(lit(gap));
+    // Of two of which one is null `least` is the other.
+    let next = lead([col("due")]).over(in_time());
     let timed = observed.filter(col("kind").eq(lit_string("first"))).with_columns(vec![
-        ("held".into(), coalesce([least(lead([col("due")]).over(in_time()).sub(col("due")), lit(gap)), lit(0)])),
+        ("held".into(), least(coalesce([next, col("due")]).sub(col("due")), lit(gap))),
         ("near".into(), coalesce([since(lag([col("due")]).over(in_time())).le(lit(gap)), lit_boolean(false)])),
         ("full_before".into(), lag([col("full")]).over(in_time())),
         ("empty_before".into(), lag([col("empty")]).over(in_time())),

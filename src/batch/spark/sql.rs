@@ -6,27 +6,22 @@ use crate::batch::hours::HOUR;
 /// only where the station is open, the capacity only where the bikes are known too.
 pub(super) fn observed(rows: &str) -> String {
     format!(
-        "SELECT *,
-                open AND docks = 0 AS full,
-                CASE WHEN bikes IS NOT NULL THEN docks_in_all END AS capacity
+        "SELECT kind, stationcode, name, trim(nom_arrondissement_communes) AS commune, lat, lon, duedate,
+                unix_millis(duedate) AS due,
+                open, NOT open AS closed, open AND numdocksavailable = 0 AS full,
+                is_installed AND is_renting AND numbikesavailable = 0 AS empty,
+                CASE WHEN open THEN numdocksavailable END AS docks,
+                CASE WHEN open THEN mechanical END AS mechanical,
+                CASE WHEN open THEN ebike END AS ebike,
+                CASE WHEN open THEN numbikesavailable END AS bikes,
+                CASE WHEN open AND numbikesavailable IS NOT NULL THEN capacity END AS capacity
          FROM (SELECT *,
-                      NOT open AS closed,
-                      CASE WHEN open THEN numdocksavailable END AS docks,
-                      CASE WHEN open THEN all_mechanical END AS mechanical,
-                      CASE WHEN open THEN all_ebike END AS ebike,
-                      CASE WHEN open THEN numbikesavailable END AS bikes,
-                      CASE WHEN open THEN all_docks END AS docks_in_all
-               FROM (SELECT CASE WHEN stationcode IS NULL THEN fault
-                                 WHEN lag(duedate) OVER (axis) = duedate THEN 'repeat'
-                                 ELSE 'first' END AS kind,
-                            stationcode, name, trim(nom_arrondissement_communes) AS commune, lat, lon, duedate,
-                            unix_millis(duedate) AS due,
-                            is_installed AND is_returning AND capacity > 0 AS open,
-                            is_installed AND is_renting AND numbikesavailable = 0 AS empty,
-                            numdocksavailable, numbikesavailable, capacity AS all_docks,
-                            mechanical AS all_mechanical, ebike AS all_ebike
-                     FROM {rows}
-                     WINDOW axis AS (PARTITION BY stationcode ORDER BY duedate, fetched_at, source, file, block, place)))"
+                      CASE WHEN stationcode IS NULL THEN fault
+                           WHEN lag(duedate) OVER (axis) = duedate THEN 'repeat'
+                           ELSE 'first' END AS kind,
+                      is_installed AND is_returning AND capacity > 0 AS open
+               FROM {rows}
+               WINDOW axis AS (PARTITION BY stationcode ORDER BY duedate, fetched_at, source, file, block, place))"
     )
 }
 
@@ -37,7 +32,7 @@ pub(super) fn timeline(observed: &str, gap: i64) -> String {
                 sum(CASE WHEN full AND NOT (near AND coalesce(full_before, false)) THEN 1 ELSE 0 END) OVER (axis) AS full_spell,
                 sum(CASE WHEN empty AND NOT (near AND coalesce(empty_before, false)) THEN 1 ELSE 0 END) OVER (axis) AS empty_spell
          FROM (SELECT *,
-                      coalesce(least(lead(due) OVER (axis) - due, {gap}), 0) AS held,
+                      least(coalesce(lead(due) OVER (axis), due) - due, {gap}) AS held,
                       coalesce(due - lag(due) OVER (axis) <= {gap}, false) AS near,
                       lag(full) OVER (axis) AS full_before,
                       lag(empty) OVER (axis) AS empty_before,
