@@ -51,6 +51,14 @@ def both(*data, overview=False):
     return answer
 
 
+def refused(code, said, *options):
+    """One line that says what is wrong."""
+    told = subprocess.run([EXAMPLE, "--engine", "spark", *options], capture_output=True, text=True)
+    lines = told.stderr.strip().splitlines()
+    assert told.returncode == code and len(lines) == 1 and said in lines[0] and not told.stdout, (told.returncode, told.stderr[-2000:])
+    print(f"  {lines[0]} [exit {code}]", flush=True)
+
+
 with tempfile.TemporaryDirectory() as folder:
     folder = Path(folder)
     folder.chmod(0o755)
@@ -61,6 +69,9 @@ with tempfile.TemporaryDirectory() as folder:
     dirty.parent.mkdir()
     dirty.write_text(HEADER + DIRTY)
 
+    other = folder / "other.csv"
+    other.write_text("a,b\n1,2\n")
+
     told = both(dirty.parent)
     found = told["rows"]
     assert (found["unreadable"] + found["torn"], found["torn"], found["repeats"]) == (NONE_OF_THEM, 2, 1), found
@@ -70,3 +81,10 @@ with tempfile.TemporaryDirectory() as folder:
     # Each reading is in two files: it counts once.
     both(as_csv, history)
     both(SHARED / "data/opendata-export-2023-02-26.csv")
+
+    print("What cannot be asked:", flush=True)
+    refused(1, "no Spark Connect server answers", "--spark", "sc://127.0.0.1:1", "--data", history)
+    refused(2, "is no address of Spark Connect", "--spark", "spark://127.0.0.1:7077", "--data", history)
+    refused(2, "which Spark is not said", "--data", history)
+    refused(1, "finds nothing there", "--spark", SPARK, "--data", folder / "none.csv")
+    refused(1, "columns missing: stationcode, duedate", "--spark", SPARK, "--data", other)
