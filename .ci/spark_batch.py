@@ -36,17 +36,17 @@ soon,16108,fetched at no time,true,35,5,30,20,10,true,true,2022-05-12T09:50:00Z,
 NONE_OF_THEM = 7
 
 
-def both(*data, overview=False):
+def both(*data, overview=False, zone="grid:500m"):
     """Ends unless Spark's answer is ours in every number; Spark's answer."""
     began = time.monotonic()
     command = [EXAMPLE, "--engine", "spark", "--spark", SPARK, *(option for path in data for option in ("--data", path)), "--check", "--json",
-               "--zone", "grid:500m", *(["--overview"] if overview else ["--runs", "1", "--max-gap", "1h"])]
+               "--zone", zone, *(["--overview"] if overview else ["--runs", "1", "--max-gap", "1h"])]
     told = subprocess.run(command, capture_output=True, text=True)
     assert told.returncode == 0, told.stderr[-2000:]
     answer = json.loads(told.stdout)
     said = answer["overview" if overview else "statistics"]
     print(f"{' and '.join(path.name for path in data)}: {said['readings']} readings, {answer['repeats']} repeats, {len(said['stations'])} stations, "
-          f"{len(said['zones'])} cells{', in one pass' if overview else ''}: Spark by DataFrame"
+          f"{len(said['zones'])} zones by {zone}{', in one pass' if overview else ''}: Spark by DataFrame"
           f"{'' if overview else ' = Spark SQL'} = polars in every number [{time.monotonic() - began:.0f} s]", flush=True)
     return answer
 
@@ -79,8 +79,8 @@ with tempfile.TemporaryDirectory() as folder:
     both(history)
     both(history, overview=True)
     # Each reading is in two files: it counts once.
-    both(as_csv, history)
-    both(SHARED / "data/opendata-export-2023-02-26.csv")
+    both(as_csv, history, overview=True)
+    both(SHARED / "data/opendata-export-2023-02-26.csv", zone="arrondissement")
 
     print("What cannot be asked:", flush=True)
     refused(1, "no Spark Connect server answers", "--spark", "sc://127.0.0.1:1", "--data", history)

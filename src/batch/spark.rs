@@ -22,9 +22,10 @@ mod sql;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use chrono::DateTime;
 use polars::frame::DataFrame as Frame;
 use spark_connect::row::{Row, Value};
-use spark_connect::{DataFrame, DataType, StructField};
+use spark_connect::{DataFrame, DataType};
 
 use super::engine::{Engine, Gathered};
 use super::overview::Overview;
@@ -91,7 +92,7 @@ impl<'s> SparkReadings<'s> {
         let empty =
             self.asked(engine, || sql::spells(&axis.name, "empty"), || dataframe::spells(&axis.table, "empty"))?;
         let hours = self.asked(engine, || sql::hours(&axis.name), || dataframe::hours(&axis.table))?;
-        let rows = self.counted(&observed)?;
+        let rows = self.counted(&observed, "1")?;
         let part = self.put_together(engine, &axis, [full, empty, hours]);
         self.spark.done(observed.table.unpersist(false))?;
         Ok((Gathered::of(engine, self.settings.max_gap, part?.0), rows))
@@ -112,9 +113,10 @@ impl<'s> SparkReadings<'s> {
 
     /// From sums by station and place to those of stations and zones, and to what an engine of our own would have computed.
     fn put_together(&self, engine: Engine, axis: &Named, timed: [Frame; 3]) -> Result<(Partial, RowsOfSpark)> {
-        let sites = self.named(engine, "sites", || sql::sites(&axis.name), || dataframe::sites(&axis.table))?;
-        self.spark.done(sites.table.cache())?;
-        let rows = self.counted_by(&sites)?;
+        let sites = self.table(engine, || sql::sites(&axis.name), || dataframe::sites(&axis.table))?;
+        // A few thousand rows, computed once, and not known by how they were made.
+        let sites = named(self.spark, self.spark.done(sites.local_checkpoint())?, "sites")?;
+        let rows = self.counted(&sites, "readings")?;
         let places = self.places(&sites)?;
         let zoned = self.named(
             engine,
@@ -140,50 +142,31 @@ impl<'s> SparkReadings<'s> {
             zones: zones("zone")?,
             by_station: zones("stationcode")?,
         };
-        self.spark.done(sites.table.unpersist(false))?;
         Ok((Partial::read(&answers)?, rows))
     }
 
-    /// The zone of each place by the division that was asked for: what that is only this library knows.
+    /// The zone of each site by the division that was asked for: what that is only this library knows.
     fn places(&self, sites: &Named) -> Result<Named> {
-        let places = self.spark.sql(&format!("SELECT DISTINCT lat, lon FROM {} WHERE kind = 'first'", sites.name))?;
-        let zone = |lat: Option<f64>, lon: Option<f64>| {
-            let zones = self.settings.zones.as_ref()?;
-            zones_of_place(zones, lat, lon)
+        const SITE: [&str; 4] = ["at_station", "at_commune", "at_lat", "at_lon"];
+        let places = "SELECT DISTINCT stationcode, commune, lat, lon FROM";
+        let places = self.spark.sql(&format!("{places} {} WHERE kind = 'first'", sites.name))?;
+        let names: Vec<String> = SITE.into_iter().chain(["zone"]).map(str::to_owned).collect();
+        let with_zone = |row: Row| {
+            let zone = self.settings.zones.as_ref().and_then(|zones| zone_of(zones, &row));
+            let zone = zone.map_or(Value::Null, Value::String);
+            Row::new(names.clone(), row.into_values().into_iter().chain([zone]).collect())
         };
-        let names = ["lat", "lon", "zone"].map(str::to_owned).to_vec();
-        let mut rows = Vec::new();
-        for row in self.spark.rows(&places)? {
-            let degrees = |place: usize| row.get(place).and_then(Value::as_f64);
-            if let (Some(lat), Some(lon)) = (degrees(0), degrees(1)) {
-                let zone = zone(Some(lat), Some(lon)).map_or(Value::Null, Value::String);
-                rows.push(Row::new(names.clone(), vec![Value::Double(lat), Value::Double(lon), zone]));
-            }
-        }
-        let field = |name: &str, data_type: DataType| StructField {
-            name: name.into(),
-            data_type,
-            nullable: true,
-            metadata: std::collections::BTreeMap::new(),
-        };
-        let text = DataType::String { collation: "UTF8_BINARY".into() };
-        let fields = vec![field("lat", DataType::Double), field("lon", DataType::Double), field("zone", text)];
-        let table = self.spark.done(self.spark.session().create_dataframe(rows, DataType::Struct { fields }))?;
-        named(self.spark, table, "places")
+        let rows: Vec<Row> = self.spark.rows(&places)?.into_iter().map(with_zone).collect();
+        let columns = "at_station STRING, at_commune STRING, at_lat DOUBLE, at_lon DOUBLE, zone STRING";
+        let columns = self.spark.done(DataType::from_ddl(columns))?;
+        named(self.spark, self.spark.done(self.spark.session().create_dataframe(rows, columns))?, "places")
     }
 
-    /// How many rows are of each kind.
-    fn counted(&self, observed: &Named) -> Result<RowsOfSpark> {
-        self.kinds(&format!("SELECT kind, count(*) FROM {} GROUP BY kind", observed.name))
-    }
-
-    fn counted_by(&self, sites: &Named) -> Result<RowsOfSpark> {
-        self.kinds(&format!("SELECT kind, sum(readings) FROM {} GROUP BY kind", sites.name))
-    }
-
-    fn kinds(&self, query: &str) -> Result<RowsOfSpark> {
+    /// How many rows are of each kind; `rows` says how many a row of the table stands for.
+    fn counted(&self, table: &Named, rows: &str) -> Result<RowsOfSpark> {
+        let kinds = self.spark.sql(&format!("SELECT kind, sum({rows}) FROM {} GROUP BY kind", table.name))?;
         let mut found = RowsOfSpark::default();
-        for row in self.spark.rows(&self.spark.sql(query)?)? {
+        for row in self.spark.rows(&kinds)? {
             let count = row.get(1).and_then(Value::as_i64).unwrap_or_default().unsigned_abs();
             match row.get(0).and_then(Value::as_str) {
                 Some("first") => found.readings = count,
@@ -253,8 +236,15 @@ fn none() -> Frame {
     frame::frame(&[]).unwrap_or_default()
 }
 
-/// The zone that a place is in.
-fn zones_of_place(zones: &Zones, lat: Option<f64>, lon: Option<f64>) -> Option<String> {
-    let (code, at) = (StationCode::new("-").ok()?, chrono::DateTime::UNIX_EPOCH);
-    zones.zone_of(&Station::of(&StationStatus { lat, lon, ..StationStatus::unknown(code, at, at) }))
+/// The zone that a station of this code, in this commune and at this place is in.
+fn zone_of(zones: &Zones, site: &Row) -> Option<String> {
+    let text = |at: usize| site.get(at).and_then(Value::as_str);
+    let degrees = |at: usize| site.get(at).and_then(Value::as_f64);
+    let reading = StationStatus {
+        commune: text(1).map(Into::into),
+        lat: degrees(2),
+        lon: degrees(3),
+        ..StationStatus::unknown(StationCode::new(text(0)?).ok()?, DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH)
+    };
+    zones.zone_of(&Station::of(&reading))
 }

@@ -157,7 +157,10 @@ pub(super) fn zoned(sites: &DataFrame, places: &DataFrame) -> DataFrame {
         .when(paris().and(number().eq(lit(1))), lit_string("Paris 1er"))
         .when(paris().and(number().between(lit(2), lit(20))), numbered);
     let first = sites.filter(col("kind").eq(lit_string("first"))).with_column("arrondissement", arrondissement);
-    first.join_using(places, ["lat", "lon"], JoinType::LeftOuter)
+    let same = |own: &str, at: &str| col(own).eq_null_safe(col(at));
+    let site = col("stationcode").eq(col("at_station")).and(same("commune", "at_commune"));
+    let site = site.and(same("lat", "at_lat")).and(same("lon", "at_lon"));
+    first.join(places, Some(site), JoinType::LeftOuter)
 }
 
 /// As [`sql::stations`](super::sql::stations).

@@ -123,15 +123,15 @@ pub(super) fn hours(axis: &str) -> String {
     )
 }
 
-/// The sites with their zones: communes and arrondissements by their names, and `places` by latitude and longitude.
+/// The sites with their zones: communes and arrondissements by their names, and that of the division by `places`.
 pub(super) fn zoned(sites: &str, places: &str) -> String {
     format!(
-        "SELECT sites.*, places.zone,
+        "SELECT *,
                 CASE WHEN commune <> 'Paris' THEN commune
                      WHEN commune = 'Paris' AND number = 1 THEN 'Paris 1er'
                      WHEN commune = 'Paris' AND number BETWEEN 2 AND 20 THEN concat('Paris ', number, 'e') END AS arrondissement
-         FROM (SELECT *, try_cast(stationcode AS INT) DIV 1000 AS number FROM {sites} WHERE kind = 'first') AS sites
-         LEFT JOIN {places} AS places ON sites.lat = places.lat AND sites.lon = places.lon"
+         FROM (SELECT *, try_cast(stationcode AS INT) DIV 1000 AS number FROM {sites} WHERE kind = 'first')
+         LEFT JOIN {places} ON stationcode = at_station AND commune <=> at_commune AND lat <=> at_lat AND lon <=> at_lon"
     )
 }
 
