@@ -72,8 +72,8 @@ impl Spark {
 
     /// The rows of a table.
     pub(crate) fn rows(&self, table: &DataFrame) -> Result<Vec<Row>> {
-        self.reach()?;
-        self.done(table.collect())
+        let table = table.clone();
+        self.wait_for(move || table.collect())
     }
 
     /// What the client answered, with its error as ours.
@@ -179,6 +179,9 @@ mod tests {
     #[test]
     fn an_error_of_the_server_is_one_line() {
         let said = "[PATH_NOT_FOUND] Path does not exist: file:/none. SQLSTATE: 42K03\n\nJVM stacktrace:\norg.apache.spark.sql\n\tat x";
-        assert_eq!(first_lines(said), "[PATH_NOT_FOUND] Path does not exist: file:/none. SQLSTATE: 42K03 org.apache.spark.sql");
+        assert_eq!(
+            first_lines(said),
+            "[PATH_NOT_FOUND] Path does not exist: file:/none. SQLSTATE: 42K03 org.apache.spark.sql"
+        );
     }
 }
