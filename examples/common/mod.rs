@@ -11,7 +11,9 @@ pub mod gaps;
 pub mod log;
 pub mod picture;
 pub mod query;
+pub mod spark_stream;
 pub mod telling;
+pub mod windows;
 
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -252,6 +254,11 @@ pub struct KafkaOptions {
 }
 
 impl KafkaOptions {
+    /// Whether it is to be spoken to in a way of its own.
+    pub fn is_configured(&self) -> bool {
+        self.kafka_config.is_some()
+    }
+
     /// Reaches the broker, or starts the embedded one.
     pub fn open(&self) -> Result<Broker> {
         let Some(brokers) = &self.brokers else { return Broker::embedded() };
