@@ -9,6 +9,9 @@
 //! cargo run --example part2_stream -- --window 1h --slide 10m         windows that overlap
 //! cargo run --example part2_stream -- --zone near:48.8530,2.3499,2km  the stations around one place
 //! cargo run --example part2_stream -- --serve 8080                    a live page at http://127.0.0.1:8080
+//! cargo run --features spark --example part2_stream -- --engine spark --spark sc://127.0.0.1:15002 \
+//!     --brokers 127.0.0.1:9092 --checkpoint var/checkpoint --out var/windows
+//!                                                                     the same windows by a real Spark
 //! ```
 
 mod common;
@@ -17,24 +20,29 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
-use common::{KafkaOptions, Progress, SourceOptions, figure, log};
+use clap::{Parser, ValueEnum};
+use common::spark_stream::{self, SparkOptions};
+use common::windows::Windows;
+use common::{KafkaOptions, Progress, SourceOptions, log};
 use serde_json::json;
 use velib::ingest::SetAsideFile;
 use velib::kafka::{PublishSettings, Retention, TopicSettings, ensure_topic};
 use velib::report::{Figure, MapStation, OccupancyMap, Zone, ZoneOccupancy};
 use velib::serve::{ServeAddress, ServeSettings, Server};
 use velib::streaming::{
-    Limit, Select, StationWindow, StoreUrl, StreamSettings, StreamingStatistics, Usage, UsageSettings, Window,
-    Windowing, ZoneWindow, Zones, consume,
+    Select, StationWindow, StoreUrl, StreamSettings, StreamingStatistics, Usage, UsageSettings, Window, Windowing,
+    ZoneWindow, Zones, consume,
 };
-use velib::{Error, Result, StationCode};
+use velib::{Error, Result};
 
-/// The most zones that are printed: a fine grid has thousands.
-const MOST_ZONES: usize = 100;
-
-/// The most stations of a kind that are told of.
-const MOST_TOLD: usize = 5;
+/// Who computes the statistics.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Engine {
+    /// This program
+    Own,
+    /// A Spark server, by Structured Streaming
+    Spark,
+}
 
 /// Averages per station and zone from Kafka, by event time
 #[derive(Parser)]
@@ -63,28 +71,68 @@ struct Options {
     /// Stop when everything in the topic was read; without --brokers that is always so
     #[arg(long)]
     until_end: bool,
-    /// After so many readings write them, in one transaction, once the one before is written
-    #[arg(long, value_name = "READINGS", default_value_t = velib::streaming::TRANSACTION)]
-    transaction: usize,
+    /// After so many readings write them, in one transaction, once the one before is written [default: 100000]
+    #[arg(long, value_name = "READINGS")]
+    transaction: Option<usize>,
     /// Publish each window that changed to this topic too, in Kafka transactions
     #[arg(long, value_name = "TOPIC", requires = "brokers")]
     results: Option<String>,
-    /// Draw the map and the zones of the last window into this folder
-    #[arg(long, value_name = "DIR")]
+    /// Draw the map and the zones of the last window into this folder; with --engine spark where the windows go, to Parquet
+    /// files in DIR or as JSON to topic:NAME
+    #[arg(long, value_name = "DIR|topic:NAME")]
     out: Option<PathBuf>,
     /// Show a live page at this address, and go on after the end until stopped; a port alone is for this computer only
     #[arg(long, value_name = "[HOST:]PORT")]
     serve: Option<ServeAddress>,
+    /// Who computes the statistics; `spark` needs --spark, --brokers, --checkpoint and --out, and the feature `spark`
+    #[arg(long, value_enum, default_value = "own")]
+    engine: Engine,
+    #[command(flatten)]
+    spark: SparkOptions,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
+impl Options {
+    /// What belongs to one of the engines alone is wrong beside the other.
+    fn refuse_other_engines(&self) -> Result<()> {
+        let own = [
+            ("--store", self.store.is_some()),
+            ("--transaction", self.transaction.is_some()),
+            ("--results", self.results.is_some()),
+            ("--serve", self.serve.is_some()),
+        ];
+        let (given, whose) = match self.engine {
+            Engine::Own => (self.spark.given(), "that is Spark's"),
+            Engine::Spark => {
+                (own.into_iter().find_map(|(option, is_given)| is_given.then_some(option)), "that is not Spark's")
+            }
+        };
+        let way_out = if self.engine == Engine::Own { "add --engine spark" } else { "leave it out" };
+        given.map_or(Ok(()), |option| Err(Error::usage(option, whose).way_out(way_out)))
+    }
+}
+
 fn main() -> ExitCode {
     common::run(|options: Options| {
+        options.refuse_other_engines()?;
         options.source.refuse_beside_brokers(&options.kafka)?;
         let windowing = Windowing::sliding(options.window, options.slide.unwrap_or(options.window))?;
         let zones = Zones::open(&options.zone)?;
+        if options.engine == Engine::Spark {
+            return spark_stream::run(&spark_stream::Asked {
+                spark: &options.spark,
+                kafka: &options.kafka,
+                source: &options.source,
+                windowing,
+                lateness: options.lateness,
+                zones: &zones,
+                out: options.out.as_deref(),
+                until_end: options.until_end,
+                json: options.json,
+            });
+        }
         let url = match &options.store {
             // Not by clap, which would show a password.
             Some(url) => url.parse()?,
@@ -119,7 +167,7 @@ fn main() -> ExitCode {
             // A group of the store's own: another store begins at the beginning.
             group: format!("part2-stream {}", place(&url)),
             until_end: options.until_end,
-            transaction: options.transaction,
+            transaction: options.transaction.unwrap_or(velib::streaming::TRANSACTION),
             results: options.results.clone(),
             stop: stop.clone(),
         };
@@ -178,21 +226,15 @@ fn report(
     let zones = window.map_or_else(|| Ok(vec![]), |window| engine.store().zone_windows(divided, at(window)))?;
     let stations = window.map_or_else(|| Ok(vec![]), |window| engine.store().station_windows(at(window)))?;
     let division = divided.divide(&engine.store().stations()?);
-    let inside: usize = division.zones.values().map(Vec::len).sum();
-    let (outside, unknown) = (division.outside.len(), division.unknown.len());
     if let Some(window) = window {
         draw(options, window, &stations, &zones, divided, source)?;
     }
+    let windows = Windows { window, zones, stations, division, divided, usage, are_in: "the store" };
     if options.json {
-        return common::print_json(&json!({
-            "totals": totals, "seconds": took.as_secs_f64(), "freshness": freshness, "set_aside": aside, "too_late_in_store": too_late,
-            "window": window, "zones": zones,
-            "division": {
-                "kind": divided.as_str(), "zones": division.zones.len(), "inside": inside, "outside": outside,
-                "unknown": unknown,
-            },
-            "stations": stations, "usage": usage,
-        }));
+        return common::print_json(&windows.beside(json!({
+            "totals": totals, "seconds": took.as_secs_f64(), "freshness": freshness, "set_aside": aside,
+            "too_late_in_store": too_late,
+        })));
     }
     common::print(format_args!(
         "\n{} readings ({} repeated, {} late, {} of closed stations, {aside} set aside)",
@@ -214,106 +256,7 @@ fn report(
             fresh.idle
         ))?;
     }
-    let Some(window) = window else { return common::print("no window yet") };
-    common::print(format_args!(
-        "The newest complete window, {} to {} UTC: means, weighted by capacity in the zones",
-        window.start.format("%F %H:%M"),
-        window.end.format("%H:%M")
-    ))?;
-    let header = ["zone", "mechanical", "electric", "free docks", "occupancy", "full", "fresh", "expected", "readings"];
-    let mut largest: Vec<&ZoneWindow> = zones.iter().collect();
-    largest.sort_by_key(|zone| std::cmp::Reverse(zone.expected));
-    largest.truncate(MOST_ZONES);
-    largest.sort_by(|a, b| a.zone.cmp(&b.zone));
-    let left_out = zones.len() - largest.len();
-    let rows = largest.into_iter().map(|zone| {
-        let (said, q) = (&zone.statistics, &zone.statistics.quantities);
-        [
-            zone.zone.clone(),
-            figure(q.mechanical.mean, 2),
-            figure(q.ebike.mean, 2),
-            figure(q.docks.mean, 2),
-            figure(q.occupancy.mean, 3),
-            figure(said.full, 3),
-            zone.stations.to_string(),
-            zone.expected.to_string(),
-            said.readings.to_string(),
-        ]
-    });
-    common::print(common::table(header, &[], rows))?;
-    if left_out > 0 {
-        common::print(format_args!("… and {left_out} smaller zones"))?;
-    }
-    common::print(format_args!(
-        "zones with fresh stations, which reported in this window: {} of {}\n\
-         all stations: {inside} in a zone, {outside} outside, {unknown} where the zone is unknown\n",
-        zones.len(),
-        division.zones.len(),
-    ))?;
-    let header = ["station", "name", "mechanical", "electric", "free docks", "min", "max", "readings"];
-    let rows = stations.iter().take(10).map(|station| {
-        let q = &station.statistics.quantities;
-        [
-            station.station_code.to_string(),
-            station.name.clone().unwrap_or_default(),
-            figure(q.mechanical.mean, 2),
-            figure(q.ebike.mean, 2),
-            figure(q.docks.mean, 2),
-            figure(q.docks.min, 0),
-            figure(q.docks.max, 0),
-            station.statistics.readings.to_string(),
-        ]
-    });
-    common::print(common::table(header, &[1], rows))?;
-    common::print(format_args!("… {} stations in this window; all windows are in the store", stations.len()))?;
-    usage.map_or(Ok(()), |usage| print_usage(&usage))
-}
-
-/// What the windows say about the use of the network; how it is computed is said in the library's `streaming::Usage`.
-fn print_usage(usage: &Usage) -> Result<()> {
-    if let Some(motion) = usage.motion {
-        common::print(format_args!(
-            "\n{} bikes stand at {} stations, {} fewer than at the most within a day; turnover {} in this window",
-            motion.standing,
-            motion.stations,
-            motion.in_motion,
-            figure(motion.turnover, 0)
-        ))?;
-    }
-    let named = |code: &StationCode, name: &Option<String>| {
-        format!("{code} {}", name.as_deref().unwrap_or_default()).trim_end().to_owned()
-    };
-    let soon = &usage.running_out;
-    common::print(format_args!("{} stations run full or empty within an hour if they go on like this", soon.len()))?;
-    for one in soon.iter().take(MOST_TOLD) {
-        let (limit, of) = match one.limit {
-            Limit::Full => ("full", "docks"),
-            Limit::Empty => ("empty", "bikes"),
-        };
-        common::print(format_args!(
-            "  {}: {limit} in {:.0} min ({} {of} left, {:+.0} an hour)",
-            named(&one.station_code, &one.name),
-            one.minutes,
-            one.left,
-            one.rate
-        ))?;
-    }
-    let imbalance = &usage.imbalance;
-    common::print(format_args!(
-        "imbalance between neighbours within {} m: {}",
-        imbalance.radius,
-        figure(imbalance.index, 3)
-    ))?;
-    for one in imbalance.stations.iter().take(MOST_TOLD) {
-        common::print(format_args!(
-            "  {}: occupancy {:.2}, its {} neighbours {:.2}",
-            named(&one.station_code, &one.name),
-            one.occupancy,
-            one.neighbours,
-            one.of_neighbours
-        ))?;
-    }
-    Ok(())
+    windows.print()
 }
 
 fn draw(

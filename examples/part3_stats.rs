@@ -186,7 +186,7 @@ fn gather(history: &History, settings: &TableSettings, options: &Options) -> Res
 
 #[cfg(not(feature = "spark"))]
 fn spark(_: &Options, _: &TableSettings) -> Result<()> {
-    Err(Error::usage("--engine", "this was built without Spark").way_out("run it with `cargo run --features spark`"))
+    Err(Error::usage("--engine", "built without the feature `spark`").way_out("run with --features spark"))
 }
 
 /// The same by a Spark server, which reads the files itself.

@@ -3,6 +3,7 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     clippy::print_stderr,
     reason = "each example uses its own part of this and talks to its user"
 )]
@@ -12,7 +13,9 @@ pub mod log;
 pub mod picture;
 pub mod query;
 pub mod spark_statistics;
+pub mod spark_stream;
 pub mod telling;
+pub mod windows;
 
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -253,6 +256,11 @@ pub struct KafkaOptions {
 }
 
 impl KafkaOptions {
+    /// Whether it is to be spoken to in a way of its own.
+    pub fn is_configured(&self) -> bool {
+        self.kafka_config.is_some()
+    }
+
     /// Reaches the broker, or starts the embedded one.
     pub fn open(&self) -> Result<Broker> {
         let Some(brokers) = &self.brokers else { return Broker::embedded() };

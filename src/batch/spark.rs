@@ -20,8 +20,6 @@ mod frame;
 mod partitions;
 mod sql;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use chrono::DateTime;
 use polars::frame::DataFrame as Frame;
 use spark_connect::row::{Row, Value};
@@ -33,7 +31,7 @@ use super::partial::{Answers, Partial};
 use super::table::{TableSettings, milliseconds_of};
 use crate::error::Result;
 use crate::station::{StationCode, StationStatus};
-use crate::streaming::{Spark, Station, Zones};
+use crate::streaming::{Spark, Station, Zones, unique};
 
 pub use partitions::SparkPartitions;
 
@@ -115,7 +113,7 @@ impl<'s> SparkReadings<'s> {
     fn put_together(&self, engine: Engine, axis: &Named, timed: [Frame; 3]) -> Result<(Partial, RowsOfSpark)> {
         let sites = self.table(engine, || sql::sites(&axis.name), || dataframe::sites(&axis.table))?;
         // A few thousand rows, computed once, and not known by how they were made.
-        let sites = named(self.spark, self.spark.done(sites.local_checkpoint())?, "sites")?;
+        let sites = named(self.spark, self.spark.wait_for(move || sites.local_checkpoint())?, "sites")?;
         let rows = self.counted(&sites, "readings")?;
         let places = self.places(&sites)?;
         let zoned = self.named(
@@ -224,8 +222,7 @@ impl std::fmt::Debug for SparkReadings<'_> {
 
 /// Gives a table a name that no other has.
 fn named(spark: &Spark, table: DataFrame, what: &str) -> Result<Named> {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let name = format!("velib_{what}_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let name = unique(what);
     spark.name(&table, &name)?;
     // By its name: what is built on it does not carry how it was made.
     let table = spark.done(spark.session().table(&name))?;

@@ -84,6 +84,17 @@ pub fn ensure_topic(broker: &Broker, settings: &TopicSettings) -> Result<TopicRe
     })
 }
 
+/// A topic that must be there, with the cluster that it is of: `CLUSTER/TOPIC`.
+#[cfg(feature = "spark")]
+pub(crate) fn existing_topic(broker: &BrokerHandle, topic: &str) -> Result<String> {
+    let admin: AdminClient<DefaultClientContext> =
+        broker.config().create().map_err(|error| broker.failed("no client", &error))?;
+    broker.existing(admin.inner(), topic)?;
+    let cluster = admin.inner().fetch_cluster_id(ANSWER);
+    let cluster = cluster.ok_or_else(|| broker.error("the broker does not say which cluster it is of"))?;
+    Ok(format!("{cluster}/{topic}"))
+}
+
 impl TopicSettings {
     /// A topic of this name, with 4 partitions, that keeps its readings for ever.
     pub fn named(name: impl Into<String>) -> Self {

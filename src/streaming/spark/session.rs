@@ -72,8 +72,8 @@ impl Spark {
 
     /// The rows of a table.
     pub(crate) fn rows(&self, table: &DataFrame) -> Result<Vec<Row>> {
-        self.reach()?;
-        self.done(table.collect())
+        let table = table.clone();
+        self.wait_for(move || table.collect())
     }
 
     /// What the client answered, with its error as ours.

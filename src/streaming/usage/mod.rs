@@ -52,12 +52,21 @@ impl Usage {
     /// What the store's windows of the day before `until` say, of those that had ended by then: [`running_out`],
     /// [`imbalance`], and the last [`Motion`].
     pub fn at(store: &mut dyn Store, until: DateTime<Utc>, settings: UsageSettings) -> Result<Self> {
+        // A day is some hundred thousand rows: none is held.
+        Self::of(until, settings, |select, visit| store.visit_station_windows(select, visit))
+    }
+
+    /// The same by whoever shows the windows that are selected one by one, by window, then by station code.
+    pub(super) fn of(
+        until: DateTime<Utc>,
+        settings: UsageSettings,
+        visit: impl FnOnce(Select<'_>, &mut dyn FnMut(StationWindow)) -> Result<()>,
+    ) -> Result<Self> {
         let before = |span| until.checked_sub_signed(span).unwrap_or(DateTime::<Utc>::MIN_UTC);
         let select = Select { until: Some(until), ..Select::ALL.since(before(TimeDelta::days(1))) };
         let heard_since = before(TimeDelta::from_std(settings.silent).unwrap_or(TimeDelta::MAX));
         let (mut network, mut newest) = (MotionOverTime::default(), NewestOfEach::default());
-        // A day is some hundred thousand rows: none is held.
-        store.visit_station_windows(select, &mut |row| {
+        visit(select, &mut |row| {
             if row.window.end <= until {
                 network.update(&row);
                 if row.window.end >= heard_since {

@@ -1,0 +1,65 @@
+//! Waiting for a server that may go away. The client would ask again for an hour, without a word; so it asks on a thread of
+//! its own, and whoever waits looks every second whether the server is still there.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use spark_connect::row::{Row, Value};
+use spark_connect::{DataFrame, SparkError};
+
+use super::session::{Spark, of_spark};
+use crate::error::Result;
+
+/// How often to look.
+const LOOK: Duration = Duration::from_secs(1);
+
+impl Spark {
+    /// What the server answers, or the error that it is not there any more.
+    pub(crate) fn wait_for<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce() -> std::result::Result<T, SparkError> + Send + 'static,
+    ) -> Result<T> {
+        self.reach()?;
+        let (to_me, answer) = mpsc::channel();
+        // Where nobody waits any more the answer is not needed.
+        thread::spawn(move || drop(to_me.send(ask())));
+        loop {
+            match answer.recv_timeout(LOOK) {
+                Ok(answer) => return self.done(answer),
+                Err(RecvTimeoutError::Timeout) => self.reach()?,
+                Err(RecvTimeoutError::Disconnected) => return Err(of_spark(self.url(), "its client has failed")),
+            }
+        }
+    }
+
+    /// The first column of a table, of texts.
+    pub(super) fn texts(&self, table: &DataFrame) -> Result<Vec<String>> {
+        Ok(texts(self.rows(table)?))
+    }
+
+    /// The first lines of the text files in a folder of the server's; `None` if there is no such folder. Of a folder whose
+    /// name begins with `_`, as Spark's own do, none.
+    pub(super) fn lines(&self, folder: &str) -> Result<Option<Vec<String>>> {
+        let table = self.session().read().text(folder).limit(10);
+        self.wait_for(move || match table.collect() {
+            Err(error) if error.message().contains("PATH_NOT_FOUND") => Ok(None),
+            rows => rows.map(|rows| Some(texts(rows))),
+        })
+    }
+}
+
+/// A name for a view that nothing else in the session has.
+pub(crate) fn unique(what: &str) -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    format!("velib_{what}_{}", NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+fn texts(rows: Vec<Row>) -> Vec<String> {
+    let text = |row: Row| match row.into_values().into_iter().next() {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    rows.into_iter().filter_map(text).collect()
+}

@@ -1,0 +1,170 @@
+//! The query: from a topic to windows, by Spark's Structured Streaming, watched while it runs.
+//!
+//! Spark keeps how far the topic was read, the open windows and the watermark in its checkpoint, and goes on from there however
+//! it ended. The query lives in the server: if this process is killed it goes on until its session ends there, an hour later, or
+//! until it is started again, which takes its place.
+
+use std::time::Duration;
+
+use spark_connect::DataFrame;
+use spark_connect::functions::expr;
+use spark_connect::streaming::{StreamingQuery, Trigger};
+
+use super::note;
+use super::output::SparkOutput;
+use super::patience::unique;
+use super::progress::{SET_ASIDE, SparkTotals};
+use super::session::{Spark, of_spark};
+use super::{messages, windows};
+use crate::error::{Error, Place, Result};
+use crate::ingest::Stop;
+use crate::kafka::{BrokerHandle, existing_topic};
+use crate::streaming::window::Windowing;
+
+/// The most messages in a batch, unless told otherwise: 500,000. It bounds what Spark holds in memory at a time.
+pub const SPARK_BATCH: u64 = 500_000;
+
+/// How often the query is asked how far it is.
+const WATCH: Duration = Duration::from_millis(500);
+
+/// What the query reads, how, and where it writes.
+#[derive(Clone, Debug)]
+pub struct SparkStreamSettings {
+    /// The topic of the readings.
+    pub topic: String,
+    /// The windows.
+    pub windowing: Windowing,
+    /// How far behind the newest event time of all stations the watermark stays, in whole milliseconds.
+    pub lateness: Duration,
+    /// The folder, as the server sees it, where Spark keeps how far it is. It belongs to one query alone.
+    pub checkpoint: String,
+    /// Where the windows go. A topic must exist.
+    pub output: SparkOutput,
+    /// The most messages in one batch: [`SPARK_BATCH`].
+    pub batch: u64,
+    /// Stop when what is in the topic now was read; else never.
+    pub until_end: bool,
+    /// Ends the query. A batch that is under way is given up, and done again by whoever goes on.
+    pub stop: Stop,
+}
+
+/// Runs the query until its end; `watch` is shown how far it is after each batch.
+///
+/// An error for a topic that is not there, and for a checkpoint of another query, before anything is read; one that names the
+/// server where it goes away, and with Spark's own words where the query fails.
+pub fn consume_with_spark(
+    spark: &Spark,
+    broker: &BrokerHandle,
+    settings: &SparkStreamSettings,
+    watch: &mut dyn FnMut(&SparkTotals),
+) -> Result<SparkTotals> {
+    if broker.is_embedded() {
+        return Err(Error::usage("--brokers", "Spark cannot read the broker inside this process")
+            .way_out("give a real Kafka by --brokers HOST:PORT"));
+    }
+    if matches!(&settings.output, SparkOutput::Topic(topic) if *topic == settings.topic) {
+        return Err(Error::usage("--out", "the windows would go to the topic of the readings").way_out("name another"));
+    }
+    let topic = existing_topic(broker, &settings.topic)?;
+    if let SparkOutput::Topic(out) = &settings.output {
+        existing_topic(broker, out)?;
+    }
+    note::claim(spark, settings, &topic)?;
+    let query = start(spark, broker, settings)?;
+    let mut totals = SparkTotals::default();
+    loop {
+        let is_stopped = settings.stop.wait(WATCH);
+        let asked = query.clone();
+        let (is_active, reports) = spark.wait_for(move || {
+            if is_stopped {
+                asked.stop()?;
+            }
+            // In this order: of a query that has ended all reports are there.
+            Ok((asked.is_active()?, asked.recent_progress()?))
+        })?;
+        if totals.update(&reports) {
+            watch(&totals);
+        }
+        if is_stopped {
+            return Ok(totals);
+        }
+        if !is_active {
+            return match spark.wait_for(move || query.exception())? {
+                Some(failure) => Err(failed(spark, settings, &failure.message)),
+                None => Ok(totals),
+            };
+        }
+    }
+}
+
+fn start(spark: &Spark, broker: &BrokerHandle, settings: &SparkStreamSettings) -> Result<StreamingQuery> {
+    let session = spark.session();
+    let messages = session
+        .read_stream()
+        .format("kafka")
+        .option("kafka.bootstrap.servers", broker.address())
+        .option("subscribe", &settings.topic)
+        .option("startingOffsets", "earliest")
+        // Readings that were deleted before they were read are missing in the windows: not in silence.
+        .option("failOnDataLoss", "true")
+        .option("maxOffsetsPerTrigger", &settings.batch.max(1).to_string())
+        .load(None);
+    let name = unique("messages");
+    spark.name(&messages, &name)?;
+    let parsed = spark.sql(&messages::parsed(&name))?;
+    let set_aside = expr(&format!("count_if(NOT ({}))", messages::READABLE)).alias("set_aside");
+    let readings = parsed
+        .observe(SET_ASIDE, vec![set_aside.expression().clone()])
+        .filter(expr(messages::READABLE))
+        .with_watermark("duedate", &format!("{} milliseconds", settings.lateness.as_millis()));
+    let name = unique("readings");
+    spark.name(&readings, &name)?;
+    let windows = spark.sql(&windows::statistics(settings.windowing, &name))?;
+    let checkpoint = settings.checkpoint.clone();
+    let trigger =
+        if settings.until_end { Trigger::AvailableNow } else { Trigger::ProcessingTime("1 second".to_owned()) };
+    let write = move |table: DataFrame| {
+        table.write_stream().option("checkpointLocation", &checkpoint).output_mode("append").trigger(trigger)
+    };
+    match settings.output.clone() {
+        SparkOutput::Folder(folder) => spark.wait_for(move || write(windows).format("parquet").start(&folder)),
+        SparkOutput::Topic(topic) => {
+            let name = unique("windows");
+            spark.name(&windows, &name)?;
+            let (messages, brokers) = (spark.sql(&as_messages(&name))?, broker.address().to_owned());
+            spark.wait_for(move || {
+                let writer = write(messages).format("kafka").option("kafka.bootstrap.servers", &brokers);
+                writer.option("topic", &topic).start("")
+            })
+        }
+    }
+}
+
+/// The windows as messages: JSON with every field, the unknown ones `null`, and the key of our engine's topic of results.
+fn as_messages(windows: &str) -> String {
+    let instant = |column: &str| format!("date_format({column}, \"yyyy-MM-dd'T'HH:mm:ssX\")");
+    let columns = windows::columns().map(|column| match column {
+        "start" | "end" => format!("{} AS {column}", instant(column)),
+        column => column.to_owned(),
+    });
+    format!(
+        "SELECT concat(station_code, ' ', {start}) AS key, \
+             to_json(struct({columns}), map('ignoreNullFields', 'false')) AS value FROM {windows}",
+        start = instant("start"),
+        columns = columns.collect::<Vec<_>>().join(", "),
+    )
+}
+
+/// What a query failed of, on one line.
+fn failed(spark: &Spark, settings: &SparkStreamSettings, message: &str) -> Error {
+    // `Query [id = …, runId = …] terminated with exception: ` goes before it.
+    let cause = message.split_once("terminated with exception: ").map_or(message, |(_, cause)| cause);
+    let error = of_spark(spark.url(), cause);
+    let lost = ["UnknownTopicOrPartition", "data may have been lost", "KAFKA_DATA_LOSS"];
+    if lost.iter().any(|sign| message.contains(sign)) {
+        return error
+            .at(Place::Topic(settings.topic.clone()))
+            .way_out("what was deleted before it was read is lost; give another --checkpoint and --out to begin anew");
+    }
+    error
+}
