@@ -162,11 +162,15 @@ mod with_spark {
         std::path::absolute(Path::new(path)).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
     }
 
+    /// From the query's own reports.
     fn so_far(totals: &SparkTotals) -> String {
-        let newest = totals.newest.map_or_else(String::new, |time| time.format(" up to %F %T UTC").to_string());
-        let speed = totals.last.as_ref().and_then(|last| last.processed_per_second);
-        let speed = speed.map_or_else(String::new, |speed| format!(", {speed:.0} a second"));
-        let open = totals.last.as_ref().map_or(0, |last| last.open);
-        format!("{} messages{newest}{speed}; {} batches, {open} windows open", totals.messages, totals.batches)
+        let Some(last) = &totals.last else { return "no batch yet".to_owned() };
+        let speed = last.processed_per_second.map_or_else(String::new, |speed| format!(", {speed:.0} a second"));
+        let watermark =
+            last.watermark.map_or_else(String::new, |time| time.format("; watermark %F %T UTC").to_string());
+        format!(
+            "{} messages{speed}{watermark}, {} windows open; batch {} took {:.1} s",
+            totals.messages, last.open, last.id, last.seconds
+        )
     }
 }

@@ -195,7 +195,12 @@ impl<'s> SparkReadings<'s> {
         dataframe: impl FnOnce() -> DataFrame,
     ) -> Result<Frame> {
         let table = self.table(engine, sql, dataframe)?;
-        frame::frame(&self.spark.rows(&table)?)
+        let rows = self.spark.rows(&table)?;
+        let names = match rows.first() {
+            Some(row) => row.fields().to_vec(),
+            None => self.spark.done(table.columns())?,
+        };
+        frame::frame(&names, &rows)
     }
 
     fn table(
@@ -229,8 +234,10 @@ fn named(spark: &Spark, table: DataFrame, what: &str) -> Result<Named> {
     Ok(Named { table, name })
 }
 
+/// The answer to a question of spells and hours that was not put.
 fn none() -> Frame {
-    frame::frame(&[]).unwrap_or_default()
+    let names = ["stationcode", "number", "longest", "week_hour", "held", "bikes_sum_held", "capacity_sum_held"];
+    frame::frame(&names.map(str::to_owned), &[]).unwrap_or_default()
 }
 
 /// The zone that a station of this code, in this commune and at this place is in.
