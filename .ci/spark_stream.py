@@ -219,27 +219,37 @@ class OwnSpark:
 
 
 def killed_and_started_again(folder, *more):
-    """The client and then its server killed in the middle of a batch; then both again, on what they had kept."""
-    spark, at = OwnSpark(folder), None
+    """The client killed in the middle of a batch and started again beside the query, which lives on in the server; then the server
+    killed, which the client tells; then both again, on what they had kept."""
+    spark = OwnSpark(folder)
     arguments = [*map(str, options(folder, "killed", *more)), "--spark", spark.url]
     commits = folder / "checkpoint-killed/commits"
+
+    def start_and_wait_for(batches):
+        process = subprocess.Popen([EXAMPLES / "part2_stream", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while process.poll() is None and not (commits / str(batches)).exists():
+            time.sleep(0.05)
+        assert process.poll() is None, f"it ended before it was killed: {process.communicate()}"
+        time.sleep(1.0)
+        return process
+
     try:
         spark.start()
-        process = subprocess.Popen([EXAMPLES / "part2_stream", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        while process.poll() is None and not (commits / "3").exists():
-            time.sleep(0.05)
-        assert process.poll() is None, "it ended before it was killed"
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        time.sleep(1.5)
+        first = start_and_wait_for(1)
+        first.send_signal(signal.SIGKILL)
+        first.communicate()
+        second = start_and_wait_for(5)
         spark.kill()
-        at = max(int(path.name) for path in commits.iterdir() if path.name.isdigit())
+        at, began = max(int(path.name) for path in commits.iterdir() if path.name.isdigit()), time.monotonic()
+        _, told = second.communicate(timeout=60)
+        last, took = told.splitlines()[-1], time.monotonic() - began
+        assert second.returncode == 1 and last.startswith(f"error: {spark.url}: no Spark Connect server answers"), told
         spark.start()
         rest = example("part2_stream", *arguments)["totals"]["batches"]
     finally:
         spark.stop()
     assert rest > 2, rest
-    return f"client and server killed after batch {at}, {rest} batches after that"
+    return f"client killed, then the server after batch {at}, told in {took:.0f} s; {rest} batches after that"
 
 
 def main():

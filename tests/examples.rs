@@ -1046,7 +1046,11 @@ fn a_broker_that_is_away_is_told_with_its_address() {
 fn wrong_usage_exits_with_2_before_anything_is_done() {
     let (folder, broker) = (folder(), nobody());
     let two = ["--horizon", "15m,60m"];
-    let cases: [(&str, &[&str], &[&str]); 29] = [
+    let without_brokers: &[&str] = match cfg!(feature = "spark") {
+        true => &["--brokers: --engine spark needs it", "; give --brokers HOST:PORT"],
+        false => &["--engine: built without the feature `spark`", "; run with --features spark"],
+    };
+    let cases: [(&str, &[&str], &[&str]); 32] = [
         ("part1_fetch", &["--nonsense"], &["unexpected argument '--nonsense'"]),
         ("part1_fetch", &["--api", "v3"], &["--api", "`v3`", "; write v2.1 or v1.0"]),
         ("part1_fetch", &["--endpoint", "nonsense"], &["--endpoint: ", "; write http://HOST:PORT"]),
@@ -1067,6 +1071,13 @@ fn wrong_usage_exits_with_2_before_anything_is_done() {
             &["--store", "postgres://h"],
             &["--store: `postgres://h` names no database; write postgres://"],
         ),
+        ("part2_stream", &["--checkpoint", "a"], &["--checkpoint: that is Spark's", "; add --engine spark"]),
+        (
+            "part2_stream",
+            &["--engine", "spark", "--store", "sqlite:a"],
+            &["--store: that is not Spark's", "; leave it out"],
+        ),
+        ("part2_stream", &["--engine", "spark"], without_brokers),
         ("part2_stream", &["--window", "0s"], &["--window: ", "; windows are from 1 second to 7 days"]),
         ("part2_stream", &["--zone", "street"], &["--zone: `street`", "; known: commune, arrondissement, grid:"]),
         ("part2_stream", &["--zone", "grid:500ft"], &["--zone: `grid:500ft`", "; write a size from 1 m"]),

@@ -91,16 +91,6 @@ mod with_spark {
             SparkOutput::Folder(folder) => SparkOutput::Folder(absolute(&folder)),
             other => other,
         };
-        log::start();
-        let (broker, stop) = (asked.kafka.open()?, common::stop_by_signal()?);
-        let spark = Spark::connect(url)?;
-        common::headline(asked.json, format_args!("Kafka:  {}", broker.describe()))?;
-        common::headline(asked.json, format_args!("Spark:  {url}, version {}", spark.version()))?;
-        common::headline(asked.json, format_args!("Output: {output}, windows of {}", asked.windowing))?;
-        if let SparkOutput::Topic(topic) = &output {
-            let compacted = TopicSettings { retention: Retention::LastOfEachKey, ..TopicSettings::named(topic) };
-            ensure_topic(&broker, &compacted)?;
-        }
         let settings = SparkStreamSettings {
             topic: asked.kafka.topic.clone(),
             windowing: asked.windowing,
@@ -109,8 +99,19 @@ mod with_spark {
             output: output.clone(),
             batch: asked.spark.batch.unwrap_or(SPARK_BATCH),
             until_end: asked.until_end,
-            stop,
+            stop: common::stop_by_signal()?,
         };
+        settings.check()?;
+        log::start();
+        let broker = asked.kafka.open()?;
+        let spark = Spark::connect(url)?;
+        common::headline(asked.json, format_args!("Kafka:  {}", broker.describe()))?;
+        common::headline(asked.json, format_args!("Spark:  {url}, version {}", spark.version()))?;
+        common::headline(asked.json, format_args!("Output: {output}, windows of {}", asked.windowing))?;
+        if let SparkOutput::Topic(topic) = &output {
+            let compacted = TopicSettings { retention: Retention::LastOfEachKey, ..TopicSettings::named(topic) };
+            ensure_topic(&broker, &compacted)?;
+        }
         let mut progress = Progress::new();
         let began = Instant::now();
         log::begins("part2_stream");

@@ -20,6 +20,8 @@
 //!
 //! What a window holds while it is open, Spark keeps in its checkpoint: all readings of it, as our store does.
 
+#![allow(clippy::result_large_err, reason = "the size of the client's errors is not ours to choose")]
+
 mod answers;
 mod messages;
 mod note;

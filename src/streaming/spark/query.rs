@@ -48,6 +48,17 @@ pub struct SparkStreamSettings {
     pub stop: Stop,
 }
 
+impl SparkStreamSettings {
+    /// A usage error for what cannot be meant, found without asking anybody.
+    pub fn check(&self) -> Result<()> {
+        if matches!(&self.output, SparkOutput::Topic(topic) if *topic == self.topic) {
+            let what = "the windows would go to the topic of the readings";
+            return Err(Error::usage("--out", what).way_out("name another"));
+        }
+        Ok(())
+    }
+}
+
 /// Runs the query until its end; `watch` is shown how far it is after each batch.
 ///
 /// An error for a topic that is not there, and for a checkpoint of another query, before anything is read; one that names the
@@ -62,9 +73,7 @@ pub fn consume_with_spark(
         return Err(Error::usage("--brokers", "Spark cannot read the broker inside this process")
             .way_out("give a real Kafka by --brokers HOST:PORT"));
     }
-    if matches!(&settings.output, SparkOutput::Topic(topic) if *topic == settings.topic) {
-        return Err(Error::usage("--out", "the windows would go to the topic of the readings").way_out("name another"));
-    }
+    settings.check()?;
     let topic = existing_topic(broker, &settings.topic)?;
     if let SparkOutput::Topic(out) = &settings.output {
         existing_topic(broker, out)?;
