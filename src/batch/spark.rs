@@ -13,6 +13,8 @@
 //! | a field that says nothing sensible | unknown, and noted | unknown |
 //! | times | to the nanosecond | to the microsecond |
 
+#![allow(clippy::result_large_err, reason = "the size of the client's errors is not ours to choose")]
+
 mod cells;
 mod dataframe;
 mod files;
@@ -71,7 +73,7 @@ impl<'s> SparkReadings<'s> {
     /// of a type that cannot be read, and settings that [`Table::with`](super::Table::with) refuses.
     pub fn open(spark: &'s Spark, paths: &[String], settings: &TableSettings) -> Result<Self> {
         let gap = milliseconds_of(settings.max_gap)?;
-        let rows = named(spark, files::read(spark, paths)?, "rows")?;
+        let rows = named(spark, &files::read(spark, paths)?, "rows")?;
         Ok(Self { spark, settings: settings.clone(), gap, rows })
     }
 
@@ -113,7 +115,7 @@ impl<'s> SparkReadings<'s> {
     fn put_together(&self, engine: Engine, axis: &Named, timed: [Frame; 3]) -> Result<(Partial, RowsOfSpark)> {
         let sites = self.table(engine, || sql::sites(&axis.name), || dataframe::sites(&axis.table))?;
         // A few thousand rows, computed once, and not known by how they were made.
-        let sites = named(self.spark, self.spark.wait_for(move || sites.local_checkpoint())?, "sites")?;
+        let sites = named(self.spark, &self.spark.wait_for(move || sites.local_checkpoint())?, "sites")?;
         let rows = self.counted(&sites, "readings")?;
         let places = self.places(&sites)?;
         let zoned = self.named(
@@ -157,7 +159,7 @@ impl<'s> SparkReadings<'s> {
         let rows: Vec<Row> = self.spark.rows(&places)?.into_iter().map(with_zone).collect();
         let columns = "at_station STRING, at_commune STRING, at_lat DOUBLE, at_lon DOUBLE, zone STRING";
         let columns = self.spark.done(DataType::from_ddl(columns))?;
-        named(self.spark, self.spark.done(self.spark.session().create_dataframe(rows, columns))?, "places")
+        named(self.spark, &self.spark.done(self.spark.session().create_dataframe(rows, columns))?, "places")
     }
 
     /// How many rows are of each kind; `rows` says how many a row of the table stands for.
@@ -184,7 +186,7 @@ impl<'s> SparkReadings<'s> {
         sql: impl FnOnce() -> String,
         dataframe: impl FnOnce() -> DataFrame,
     ) -> Result<Named> {
-        named(self.spark, self.table(engine, sql, dataframe)?, what)
+        named(self.spark, &self.table(engine, sql, dataframe)?, what)
     }
 
     /// The answer to a question that is put in one of the two ways.
@@ -226,9 +228,9 @@ impl std::fmt::Debug for SparkReadings<'_> {
 }
 
 /// Gives a table a name that no other has.
-fn named(spark: &Spark, table: DataFrame, what: &str) -> Result<Named> {
+fn named(spark: &Spark, table: &DataFrame, what: &str) -> Result<Named> {
     let name = unique(what);
-    spark.name(&table, &name)?;
+    spark.name(table, &name)?;
     // By its name: what is built on it does not carry how it was made.
     let table = spark.done(spark.session().table(&name))?;
     Ok(Named { table, name })
