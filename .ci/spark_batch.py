@@ -14,26 +14,28 @@ SPARK = os.environ["VELIB_SPARK"]
 
 # What a reading must have, then what it can do without; each line beside what is wrong with it.
 HEADER = ("fetched_at,stationcode,name,is_installed,capacity,numdocksavailable,numbikesavailable,mechanical,ebike,is_renting,is_returning,"
-          "duedate,lat,lon,nom_arrondissement_communes")
+          "duedate,lat,lon,nom_arrondissement_communes,weather")
 DIRTY = """
-2022-05-12T10:00:00Z,16107,"Benjamin Godard, Victor Hugo",true,35,5,30,20,10,true,true,2022-05-12T09:50:00Z,48.865983,2.275725,Paris
-2022-05-12T11:00:00Z,16107,"a ""quoted"" name",OUI,35.0,0,35, 25 ,10,oui,1,2022-05-12 10:50:00,48.865983,2.275725,Paris
-2022-05-12T12:00:00Z,16107,,true,35,7,,,,true,true,2022-05-12T13:50:00+02:00,48.865983,2.275725, Paris
-2022-05-12T12:30:00Z,16107,late and again,true,35,9,26,20,6,true,true,2022-05-12T11:50:00Z,48.865983,2.275725,Paris
-2022-05-12T13:00:00Z, 16107 ,spaces around the code,true,-1,x,3.5,NaN,12d,maybe,2,2022-05-12T12:50:00Z,148.8,2.27,Paris
-2022-05-12T14:00:00Z,16107,no docks,true,0,0,0,0,0,true,true,2022-05-12T13:50:00.250Z,48.865983,,Paris
-2022-05-12T10:00:00Z,31024_relais,not a number,true,10,10,0,0,0,true,true,2022-05-12T09:40:00Z,48.86,2.41,Paris
-2022-05-12T16:00:00Z,31024_relais,closed,false,10,0,0,0,0,false,false,2022-05-12T15:40:00Z,48.86,2.41,Montreuil
-2022-05-12T10:00:00Z,1013,never empty,true,4294967295,4294967296,1e1,10,0,true,true,2022-05-12T09:40:00Z,0,0,
-2022-05-12T10:00:00Z,,no station,true,35,5,30,20,10,true,true,2022-05-12T09:50:00Z,48.86,2.27,Paris
-2022-05-12T10:00:00Z,16108,no time,true,35,5,30,20,10,true,true,,48.86,2.27,Paris
-2022-05-12T10:00:00Z,16108,no time of day,true,35,5,30,20,10,true,true,2022-05-12,48.86,2.27,Paris
-2022-05-12T10:00:00Z,16108,before there were feeds,true,35,5,30,20,10,true,true,1969-12-31T23:59:59Z,48.86,2.27,Paris
-soon,16108,fetched at no time,true,35,5,30,20,10,true,true,2022-05-12T09:50:00Z,48.86,2.27,Paris
+2022-05-12T10:00:00Z,16107,"Benjamin Godard, Victor Hugo",true,35,5,30,20,10,true,true,2022-05-12T09:50:00Z,48.865983,2.275725,Paris,rain
+2022-05-12T11:00:00Z,16107,"a ""quoted"" name",OUI,35.0,0,35, 25 ,10,oui,1,2022-05-12 10:50:00,48.865983,2.275725,Paris,rain
+2022-05-12T12:00:00Z,16107,,true,35,7,,,,true,true,2022-05-12T13:50:00+02:00,48.865983,2.275725, Paris,rain
+2022-05-12T12:30:00Z,16107,late and again,true,35,9,26,20,6,true,true,2022-05-12T11:50:00Z,48.865983,2.275725,Paris,rain
+2022-05-12T13:00:00Z, 16107 ,spaces around the code,true,-1,x,3.5,NaN,12d,maybe,2,2022-05-12T12:50:00Z,148.8,2.27,Paris,rain
+2022-05-12T14:00:00Z,16107,no docks,true,0,0,0,0,0,true,true,2022-05-12T13:50:00.250Z,48.865983,,Paris,rain
+2022-05-12T10:00:00Z,31024_relais,not a number,true,10,10,0,0,0,true,true,2022-05-12T09:40:00Z,48.86,2.41,Paris,rain
+2022-05-12T16:00:00Z,31024_relais,closed,false,10,0,0,0,0,false,false,2022-05-12T15:40:00Z,48.86,2.41,Montreuil,rain
+2022-05-12T10:00:00Z,1013,never empty,true,4294967295,4294967296,1e1,10,0,true,true,2022-05-12T09:40:00Z,0,0,,rain
+2022-05-12T10:00:00Z,,no station,true,35,5,30,20,10,true,true,2022-05-12T09:50:00Z,48.86,2.27,Paris,rain
+2022-05-12T10:00:00Z,16108,no time,true,35,5,30,20,10,true,true,,48.86,2.27,Paris,rain
+2022-05-12T10:00:00Z,16108,no time of day,true,35,5,30,20,10,true,true,2022-05-12,48.86,2.27,Paris,rain
+2022-05-12T10:00:00Z,16108,before there were feeds,true,35,5,30,20,10,true,true,1969-12-31T23:59:59Z,48.86,2.27,Paris,rain
+soon,16108,fetched at no time,true,35,5,30,20,10,true,true,2022-05-12T09:50:00Z,48.86,2.27,Paris,rain
 2022-05-12T10:00:00Z,16108,too few cells,true,35
-2022-05-12T10:00:00Z,16108,too many cells,true,35,5,30,20,10,true,true,2022-05-12T09:50:00Z,48.86,2.27,Paris,and more
+2022-05-12T10:00:00Z,16108,too many cells,true,35,5,30,20,10,true,true,2022-05-12T09:50:00Z,48.86,2.27,Paris,rain,and more
+2022-05-12T10:00:00Z,16108,cut off before what nobody reads,true,35,5,30,20,10,true,true,2022-05-12T09:50:00Z,48.86,2.27,Paris
+2022-05-12T10:00:00Z,16108,an offset without its colon,true,35,5,30,20,10,true,true,2022-05-12T09:50:00+0200,48.86,2.27,Paris,rain
 """
-NONE_OF_THEM = 7
+NONE_OF_THEM = 9
 
 
 def both(*data, overview=False, zone="grid:500m"):
@@ -69,12 +71,20 @@ with tempfile.TemporaryDirectory() as folder:
     dirty.parent.mkdir()
     dirty.write_text(HEADER + DIRTY)
 
+    told, beside = dirty.read_text(), folder / "beside"
+    beside.mkdir()
+    (beside / "a.csv").write_text(told)
+    (beside / "b.csv").write_text(told.replace("capacity,numdocksavailable", "numdocksavailable,capacity", 1))
+    history_without = folder / "without.csv"
+    history_without.write_text("stationcode,duedate\n" + "".join(f"16107,2022-05-12T09:0{minute}:00Z\n" for minute in range(3)))
+    nothing = folder / "nothing.csv"
+    nothing.write_text(HEADER + "\n")
     other = folder / "other.csv"
     other.write_text("a,b\n1,2\n")
 
     told = both(dirty.parent)
     found = told["rows"]
-    assert (found["unreadable"] + found["torn"], found["torn"], found["repeats"]) == (NONE_OF_THEM, 2, 1), found
+    assert (found["unreadable"] + found["torn"], found["torn"], found["repeats"]) == (NONE_OF_THEM, 3, 1), found
     print(f"  of its {len(DIRTY.strip().splitlines())} rows {found['unreadable']} are unreadable and {found['torn']} torn, as here", flush=True)
     both(history)
     both(history, overview=True)
@@ -88,3 +98,6 @@ with tempfile.TemporaryDirectory() as folder:
     refused(2, "which Spark is not said", "--data", history)
     refused(1, "finds nothing there", "--spark", SPARK, "--data", folder / "none.csv")
     refused(1, "columns missing: stationcode, duedate", "--spark", SPARK, "--data", other)
+    refused(1, "its columns are not those of the file beside it", "--spark", SPARK, "--data", beside)
+    refused(1, "no `fetched_at`, and 3 readings of 1 stations", "--spark", SPARK, "--data", history_without)
+    refused(1, "no reading: 0 rows", "--spark", SPARK, "--data", nothing)

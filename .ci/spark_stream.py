@@ -186,6 +186,10 @@ def by_default_lateness(folder, name, rows, ours):
     return f"{len(windows)} windows as Spark's rule has them, {dropped} messages dropped by it; {differ} windows differ from ours"
 
 
+# So that its own Spark is stopped too where this is.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
 class OwnSpark:
     """A Spark that may be killed."""
 

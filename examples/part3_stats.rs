@@ -196,7 +196,7 @@ fn spark(options: &Options, settings: &TableSettings) -> Result<()> {
         return Err(Error::usage("--gaps", "Spark does not know the ledger").way_out("leave --engine out"));
     }
     let spark = options.spark.connect()?;
-    let readings = spark.open(&options.data.named(), settings)?;
+    let readings = spark.open(&options.data.named()?, settings)?;
     if options.overview {
         let (told, found, seconds) = readings.overview()?;
         if options.spark.check() {

@@ -327,9 +327,12 @@ impl DataOptions {
         Ok((format!("{files} ({} readings, {repeated} repeats left out)", readings.len()), readings))
     }
 
-    /// The paths and addresses as they were given.
-    pub fn named(&self) -> Vec<String> {
-        self.data.iter().map(|path| path.to_string_lossy().into_owned()).collect()
+    /// The paths and addresses as they were given, and beside a file that lies here what its collector has not brought into it.
+    pub fn named(&self) -> Result<Vec<String>> {
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        let seen = |path: &PathBuf| if path.is_file() { data_files(&[path]) } else { Ok(vec![path.clone()]) };
+        let paths = self.data.iter().map(seen).collect::<Result<Vec<_>>>()?;
+        Ok(paths.into_iter().flatten().map(text).collect())
     }
 
     /// What the history is, in words, and its readings, which need not fit in memory.

@@ -157,7 +157,7 @@ mod with_spark {
 
     /// As this process would find it: the server runs in a folder of its own.
     fn absolute(path: &str) -> String {
-        if path.contains("://") {
+        if path.contains("://") || path.starts_with("file:") {
             return path.to_owned();
         }
         std::path::absolute(Path::new(path)).map_or_else(|_| path.to_owned(), |path| path.display().to_string())

@@ -12,6 +12,8 @@
 //! | of readings fetched at one time the first in the files' order | always | files by their names, as Spark cuts them |
 //! | a field that says nothing sensible | unknown, and noted | unknown |
 //! | times | to the nanosecond | to the microsecond |
+//! | a text that is not UTF-8 | unknown | read, with U+FFFD where it is not |
+//! | CSV files of different columns in one folder | each by its own | refused: one `--data` each |
 
 #![allow(clippy::result_large_err, reason = "the size of the client's errors is not ours to choose")]
 
@@ -31,7 +33,7 @@ use super::engine::{Engine, Gathered};
 use super::overview::Overview;
 use super::partial::{Answers, Partial};
 use super::table::{TableSettings, milliseconds_of};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::station::{StationCode, StationStatus};
 use crate::streaming::{Spark, Station, Zones, unique};
 
@@ -48,6 +50,18 @@ pub struct RowsOfSpark {
     pub unreadable: u64,
     /// Lines of a CSV with too few or too many cells.
     pub torn: u64,
+}
+
+impl RowsOfSpark {
+    /// An error if there is no reading among them.
+    fn some(self) -> Result<Self> {
+        if self.readings > 0 {
+            return Ok(self);
+        }
+        let rows = self.unreadable + self.torn;
+        Err(Error::new(ErrorKind::Data, format!("no reading: {rows} rows, of which none can be read"))
+            .way_out("each needs stationcode and duedate"))
+    }
 }
 
 /// A history in files that a Spark server reads.
@@ -92,7 +106,7 @@ impl<'s> SparkReadings<'s> {
         let empty =
             self.asked(engine, || sql::spells(&axis.name, "empty"), || dataframe::spells(&axis.table, "empty"))?;
         let hours = self.asked(engine, || sql::hours(&axis.name), || dataframe::hours(&axis.table))?;
-        let rows = self.counted(&observed, "1")?;
+        let rows = self.counted(&observed, "1")?.some()?;
         let part = self.put_together(engine, &axis, [full, empty, hours]);
         self.spark.done(observed.table.unpersist(false))?;
         Ok((Gathered::of(engine, self.settings.max_gap, part?.0), rows))
@@ -115,8 +129,9 @@ impl<'s> SparkReadings<'s> {
     fn put_together(&self, engine: Engine, axis: &Named, timed: [Frame; 3]) -> Result<(Partial, RowsOfSpark)> {
         let sites = self.table(engine, || sql::sites(&axis.name), || dataframe::sites(&axis.table))?;
         // A few thousand rows, computed once, and not known by how they were made.
-        let sites = named(self.spark, &self.spark.wait_for(move || sites.local_checkpoint())?, "sites")?;
-        let rows = self.counted(&sites, "readings")?;
+        let sites = self.spark.wait_for(move || sites.local_checkpoint()).map_err(of_files)?;
+        let sites = named(self.spark, &sites, "sites")?;
+        let rows = self.counted(&sites, "readings")?.some()?;
         let places = self.places(&sites)?;
         let zoned = self.named(
             engine,
@@ -166,7 +181,7 @@ impl<'s> SparkReadings<'s> {
     fn counted(&self, table: &Named, rows: &str) -> Result<RowsOfSpark> {
         let kinds = self.spark.sql(&format!("SELECT kind, sum({rows}) FROM {} GROUP BY kind", table.name))?;
         let mut found = RowsOfSpark::default();
-        for row in self.spark.rows(&kinds)? {
+        for row in self.rows_of(&kinds)? {
             let count = row.get(1).and_then(Value::as_i64).unwrap_or_default().unsigned_abs();
             match row.get(0).and_then(Value::as_str) {
                 Some("first") => found.readings = count,
@@ -176,6 +191,10 @@ impl<'s> SparkReadings<'s> {
             }
         }
         Ok(found)
+    }
+
+    fn rows_of(&self, table: &DataFrame) -> Result<Vec<Row>> {
+        self.spark.rows(table).map_err(of_files)
     }
 
     /// A table by one of the two ways, with a name.
@@ -197,7 +216,7 @@ impl<'s> SparkReadings<'s> {
         dataframe: impl FnOnce() -> DataFrame,
     ) -> Result<Frame> {
         let table = self.table(engine, sql, dataframe)?;
-        let rows = self.spark.rows(&table)?;
+        let rows = self.rows_of(&table)?;
         let names = match rows.first() {
             Some(row) => row.fields().to_vec(),
             None => self.spark.done(table.columns())?,
@@ -234,6 +253,14 @@ fn named(spark: &Spark, table: &DataFrame, what: &str) -> Result<Named> {
     // By its name: what is built on it does not carry how it was made.
     let table = spark.done(spark.session().table(&name))?;
     Ok(Named { table, name })
+}
+
+/// Spark names the file that it could not read, and seldom why.
+fn of_files(error: Error) -> Error {
+    if !error.message().contains("FAILED_READ_FILE") {
+        return error;
+    }
+    error.way_out("it is damaged, or its columns are not those of the file beside it: then give it a --data of its own")
 }
 
 /// The answer to a question of spells and hours that was not put.

@@ -7,6 +7,10 @@ use spark_connect::DataType;
 
 use crate::ingest::Field;
 
+/// RFC 3339, also with a blank for the `T` and without an offset.
+const TIME: &str =
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})?$";
+
 /// The expression that brings a column to the type of `field`; `cell` is the column's name in back quotes. Null where the cell
 /// says nothing, or nothing of that type. `None` for a column that the field cannot be read from.
 pub(super) fn typed(field: Field, cell: &str, column: &DataType) -> Option<String> {
@@ -42,10 +46,9 @@ pub(super) fn typed(field: Field, cell: &str, column: &DataType) -> Option<Strin
         "TIMESTAMP" if *column == Timestamp => cell.to_owned(),
         "TIMESTAMP" if *column == TimestampNtz => format!("CAST({cell} AS TIMESTAMP)"),
         // Spark would take `2022`, `2022-05-12` and `10:30` for times too.
-        "TIMESTAMP" if text => format!(
-            "CASE WHEN substr({trimmed}, 14, 1) = ':' AND substr({trimmed}, 17, 1) = ':' \
-             THEN try_cast({cell} AS TIMESTAMP) END"
-        ),
+        "TIMESTAMP" if text => {
+            format!("CASE WHEN {trimmed} RLIKE '{TIME}' THEN try_cast(upper({trimmed}) AS TIMESTAMP) END")
+        }
         // Seconds, from 2000 to 3000.
         "TIMESTAMP" if number => {
             format!("CASE WHEN {cell} >= 946684800 AND {cell} < 32503680000 THEN timestamp_seconds({cell}) END")

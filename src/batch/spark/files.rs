@@ -1,10 +1,12 @@
 //! Files as Spark's own readers bring them, and of each row a reading, or that there is none.
 
+use std::collections::HashSet;
 use std::env;
 use std::path::Path;
 
+use spark_connect::functions::expr;
 use spark_connect::row::Value;
-use spark_connect::{DataFrame, DataType, SparkError};
+use spark_connect::{DataFrame, DataType, StructField};
 
 use super::cells::{checked, sql_type, typed};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -41,14 +43,14 @@ impl Kind {
 
     fn of(file: &str) -> Option<Self> {
         let name = file.to_ascii_lowercase();
-        let name = name.strip_suffix(".gz").unwrap_or(&name);
-        if name.ends_with(".csv") { Some(Self::Csv) } else { name.ends_with(".parquet").then_some(Self::Parquet) }
+        let is_csv = name.ends_with(".csv") || name.ends_with(".csv.gz");
+        if is_csv { Some(Self::Csv) } else { name.ends_with(".parquet").then_some(Self::Parquet) }
     }
 
     fn files(self) -> &'static str {
         match self {
-            Self::Csv => "*.{csv,csv.gz}",
-            Self::Parquet => "*.parquet",
+            Self::Csv => "*.[cC][sS][vV]{,.[gG][zZ]}",
+            Self::Parquet => "*.[pP][aA][rR][qQ][uU][eE][tT]",
         }
     }
 }
@@ -65,7 +67,16 @@ fn seen_from_afar(path: &str) -> String {
 fn kinds(spark: &Spark, path: &str) -> Result<Vec<(Kind, String)>> {
     let listed = spark.session().read().format("binaryFile").option("recursiveFileLookup", "true").load(Some(path));
     let listed = listed.select(["path"]);
-    let rows = listed.collect().map_err(|error| unseen(spark, path, error))?;
+    let rows = spark.wait_for(move || match listed.collect() {
+        Err(error) if error.error_class == "PATH_NOT_FOUND" => Ok(None),
+        rows => rows.map(Some),
+    })?;
+    let Some(rows) = rows else {
+        let what = format!("the Spark server at {} finds nothing there", spark.url());
+        return Err(Error::new(ErrorKind::Data, what)
+            .at(Place::file(path))
+            .way_out("it reads files itself: give a path or an address that it sees"));
+    };
     let mut files: Vec<String> =
         rows.iter().filter_map(|row| row.get(0).and_then(Value::as_str).map(str::to_owned)).collect();
     files.sort_unstable();
@@ -79,26 +90,19 @@ fn kinds(spark: &Spark, path: &str) -> Result<Vec<(Kind, String)>> {
     Ok(kinds)
 }
 
-fn unseen(spark: &Spark, path: &str, error: SparkError) -> Error {
-    if error.error_class != "PATH_NOT_FOUND" {
-        return spark
-            .done::<()>(Err(error))
-            .err()
-            .unwrap_or_else(|| Error::new(ErrorKind::Spark, "an answer of no kind"));
-    }
-    Error::new(ErrorKind::Data, format!("the Spark server at {} finds nothing there", spark.url()))
-        .at(Place::file(path))
-        .way_out("it reads files itself: give a path or an address that it sees")
-}
-
 /// The rows of the files of one kind.
 fn rows(spark: &Spark, source: usize, path: &str, kind: Kind, first: &str) -> Result<DataFrame> {
     let reader = spark.session().read().option("recursiveFileLookup", "true").option("pathGlobFilter", kind.files());
     let (table, columns) = match kind {
         Kind::Parquet => {
             let table = reader.parquet(path);
-            let DataType::Struct { fields } = spark.done(table.schema())? else { return Err(not_a_table(first)) };
-            (table, fields.into_iter().map(|field| (field.name, field.data_type)).collect::<Vec<_>>())
+            let asked = table.clone();
+            let DataType::Struct { fields } = spark.wait_for(move || asked.schema())? else {
+                return Err(not_a_table(first));
+            };
+            let column =
+                |field: StructField| (format!("`{}`", field.name.replace('`', "``")), field.name, field.data_type);
+            (table, fields.into_iter().map(column).collect::<Vec<_>>())
         }
         Kind::Csv => {
             let start = spark.session().read().format("text").load(Some(first)).limit(1);
@@ -106,28 +110,31 @@ fn rows(spark: &Spark, source: usize, path: &str, kind: Kind, first: &str) -> Re
             let line = start.first().and_then(|row| row.get(0)).and_then(Value::as_str).unwrap_or_default();
             let (delimiter, names) = header(line);
             let text = || DataType::String { collation: "UTF8_BINARY".into() };
-            // By their places: a name may hold anything, and stand there twice.
-            let columns: Vec<_> = (0..names.len()).map(|place| format!("c{place} STRING")).collect();
+            let quoted: Vec<_> = names.iter().map(|name| format!("`{}`", name.replace('`', "``"))).collect();
+            let different: HashSet<_> = names.iter().map(|name| name.to_lowercase()).collect();
+            // By its names Spark holds every file beside the first to them. They may be none for it, or stand there twice.
+            let is_named = different.len() == names.len() && !different.contains("");
+            let by_place = |place: usize| if is_named { quoted[place].clone() } else { format!("c{place}") };
+            let schema: Vec<_> = (0..names.len()).map(|place| format!("{} STRING", by_place(place))).collect();
             let table = reader
                 .option("header", "true")
+                .option("enforceSchema", if is_named { "false" } else { "true" })
                 .option("sep", &delimiter.to_string())
                 .option("escape", "\"")
+                // Else a line's cells are not counted where one of them is not needed.
+                .option("columnPruning", "false")
                 .option("columnNameOfCorruptRecord", TORN)
-                .schema(format!("{}, {TORN} STRING", columns.join(", ")))
+                .schema(format!("{}, {TORN} STRING", schema.join(", ")))
                 .csv(path);
-            (table, names.into_iter().map(|name| (name, text())).collect())
+            let columns = (0..names.len()).map(|place| (by_place(place), names[place].trim().to_owned(), text()));
+            (table, columns.collect::<Vec<_>>())
         }
     };
-    let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = columns.iter().map(|(_, name, _)| name.as_str()).collect();
     let slots = slots(&names);
     suffice(&names, &slots).map_err(|error| error.at(Place::file(first)))?;
-    let quoted = |place: usize, name: &str| match kind {
-        Kind::Csv => format!("c{place}"),
-        Kind::Parquet => format!("`{}`", name.replace('`', "``")),
-    };
     let mut cells = Vec::new();
-    for (place, ((name, data_type), slot)) in columns.iter().zip(&slots).enumerate() {
-        let cell = quoted(place, name);
+    for ((cell, name, data_type), slot) in columns.iter().zip(&slots) {
         let read = |field: Field, cell: &str| {
             typed(field, cell, data_type).map(|typed| (field, typed)).ok_or_else(|| {
                 Error::new(ErrorKind::Data, format!("the column {name} of type {data_type} cannot be read"))
@@ -136,7 +143,7 @@ fn rows(spark: &Spark, source: usize, path: &str, kind: Kind, first: &str) -> Re
             })
         };
         match slot {
-            Slot::Field(field) => cells.push(read(*field, &cell)?),
+            Slot::Field(field) => cells.push(read(*field, cell)?),
             // `48.87, 2.48`
             Slot::Position => {
                 cells.push(read(Field::Lat, &format!("split_part({cell}, ',', 1)"))?);
@@ -145,7 +152,26 @@ fn rows(spark: &Spark, source: usize, path: &str, kind: Kind, first: &str) -> Re
             _ => {}
         }
     }
+    if !cells.iter().any(|(field, _)| *field == Field::FetchedAt) {
+        return exports(spark, &readings(&table, source, kind, &cells), first);
+    }
     Ok(readings(&table, source, kind, &cells))
+}
+
+/// The readings of files without `fetched_at`, unless they are a history, which must say it.
+fn exports(spark: &Spark, readings: &DataFrame, first: &str) -> Result<DataFrame> {
+    let counts = ["count(*) AS readings", "count(DISTINCT stationcode) AS stations"].map(expr);
+    let counts = counts.iter().map(|count| count.expression().clone()).collect();
+    let of_file = readings.filter(expr("fault IS NULL")).group_by(["file"]).agg(counts);
+    // A code may stand twice in one export; a history has each many times.
+    let histories = spark.rows(&of_file.filter(expr("readings > 2 * stations")).limit(1))?;
+    let Some(history) = histories.first() else { return Ok(readings.clone()) };
+    let count = |at: usize| history.get(at).and_then(Value::as_i64).unwrap_or_default();
+    let message =
+        format!("no `fetched_at`, and {} readings of {} stations: an export has each once", count(1), count(2));
+    Err(Error::new(ErrorKind::Data, message)
+        .at(Place::file(history.get(0).and_then(Value::as_str).unwrap_or(first)))
+        .way_out("add the column `fetched_at`: when each reading was fetched"))
 }
 
 /// From cells to readings.

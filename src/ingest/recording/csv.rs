@@ -91,14 +91,14 @@ fn read_in_blocks(
     Ok(())
 }
 
-/// What parts the columns of a CSV whose first line this is, and their names.
+/// What parts the columns of a CSV whose first line this is, and their names as they stand there.
 #[cfg(feature = "spark")]
 pub(crate) fn header(line: &str) -> (char, Vec<String>) {
     let line = line.trim_start_matches('\u{feff}');
     let delimiter = delimiter_of(line);
     let mut reader = ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(line.as_bytes());
     let names = reader.records().next().and_then(std::result::Result::ok).unwrap_or_default();
-    (char::from(delimiter), names.iter().map(|name| name.trim().to_owned()).collect())
+    (char::from(delimiter), names.iter().map(str::to_owned).collect())
 }
 
 /// The character that parts the first line of a file.

@@ -22,7 +22,7 @@ struct Note {
 }
 
 /// Takes the checkpoint for this query, or says what else it belongs to. `topic` is named with its cluster.
-pub(super) fn claim(spark: &Spark, settings: &SparkStreamSettings, topic: &str) -> Result<()> {
+pub(super) fn claim(spark: &Spark, brokers: &str, settings: &SparkStreamSettings, topic: &str) -> Result<()> {
     let (checkpoint, out) = (&settings.checkpoint, &settings.output);
     let wanted = Note {
         topic: topic.to_owned(),
@@ -55,7 +55,21 @@ pub(super) fn claim(spark: &Spark, settings: &SparkStreamSettings, topic: &str) 
         let what = "holds the windows of another checkpoint, beside which Spark would write none".to_owned();
         return refuse(folder, what, "give another --out, or the --checkpoint that it was written with");
     }
+    if let SparkOutput::Topic(name) = out
+        && holds_messages(spark, brokers, name)?
+    {
+        let what = "the topic holds other windows, which could not be told from these";
+        return Err(Error::new(ErrorKind::Spark, what)
+            .at(Place::Topic(name.clone()))
+            .way_out("give another --out, or the --checkpoint that it was written with"));
+    }
     wanted.write(spark, file)
+}
+
+fn holds_messages(spark: &Spark, brokers: &str, topic: &str) -> Result<bool> {
+    let messages = spark.session().read().format("kafka").option("kafka.bootstrap.servers", brokers);
+    let messages = messages.option("subscribe", topic).option("startingOffsets", "earliest").load(None);
+    Ok(!spark.rows(&messages.select(["offset"]).limit(1))?.is_empty())
 }
 
 impl Note {

@@ -71,9 +71,10 @@ impl SparkTotals {
 }
 
 impl SparkBatch {
-    /// From Spark's report; `None` if it is none.
+    /// From Spark's report; `None` if it is none of a batch: one that waits reports too, with the number of the batch to come.
     fn of(report: &str) -> Option<Self> {
         let report: Report = serde_json::from_str(report).ok()?;
+        report.duration_ms.get("addBatch")?;
         let rate = |rate: fn(&Source) -> Option<f64>| report.sources.iter().map(rate).sum();
         let counted = report.observed_metrics.get(SET_ASIDE).and_then(|counted| counted.values.first());
         Some(Self {
@@ -99,6 +100,9 @@ struct Report {
     batch_id: i64,
     #[serde(default)]
     batch_duration: i64,
+    /// What of the batch took how long, by name.
+    #[serde(default)]
+    duration_ms: BTreeMap<String, serde_json::Value>,
     #[serde(default)]
     event_time: EventTime,
     #[serde(default)]
@@ -142,7 +146,7 @@ mod tests {
 
     fn report(id: i64, messages: u64) -> String {
         format!(
-            r#"{{"id": "d66076ce", "batchId": {id}, "batchDuration": 3595, "eventTime": {{"watermark":
+            r#"{{"id": "d66076ce", "batchId": {id}, "batchDuration": 3595, "durationMs": {{"addBatch": 3001}}, "eventTime": {{"watermark":
             "1970-01-01T00:00:00.000Z", "max": "2022-05-12T09:18:14.250Z"}}, "stateOperators": [{{"numRowsTotal": 7,
             "numRowsDroppedByWatermark": 2, "customMetrics": {{}}}}], "sources": [{{"numInputRows": {messages},
             "processedRowsPerSecond": 12.5}}], "sink": {{}}, "observedMetrics": {{"velib_set_aside": {{"values": [3],
@@ -157,8 +161,12 @@ mod tests {
         assert!(!totals.update(&[report(4, 10), report(5, 20)]) && totals.update(&[report(5, 20), report(6, 1)]));
         let said = (totals.batches, totals.messages, totals.set_aside, totals.dropped);
         assert_eq!(said, (3, 31, 9, 6));
+        // While it waits for more it says so under the number of the batch that comes next.
+        let waits = r#"{"batchId": 7, "durationMs": {"latestOffset": 1}, "sources": [{"numInputRows": 0}]}"#.to_owned();
+        assert!(!totals.update(&[report(6, 1), waits.clone()]) && totals.update(&[waits, report(7, 0)]));
+        assert_eq!((totals.batches, totals.messages, totals.last.as_ref().map(|last| last.id)), (4, 31, Some(7)));
         let last = totals.last.unwrap();
-        assert_eq!((last.id, last.open, last.watermark, last.seconds), (6, 7, None, 3.595));
+        assert_eq!((last.open, last.watermark, last.seconds), (7, None, 3.595));
         assert_eq!((last.input_per_second, last.processed_per_second), (None, Some(12.5)));
         assert_eq!(totals.newest, Some("2022-05-12T09:18:14.250Z".parse().unwrap()));
     }

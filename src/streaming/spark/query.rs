@@ -78,7 +78,7 @@ pub fn consume_with_spark(
     if let SparkOutput::Topic(out) = &settings.output {
         existing_topic(broker, out)?;
     }
-    note::claim(spark, settings, &topic)?;
+    note::claim(spark, broker.address(), settings, &topic)?;
     let query = start(spark, broker, settings)?;
     let mut totals = SparkTotals::default();
     loop {

@@ -1,6 +1,8 @@
 //! A Spark server, spoken to by Spark Connect.
 
 use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use spark_connect::row::Row;
@@ -13,6 +15,9 @@ const PORT: u16 = 15002;
 
 /// How long a server may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long it may take to open a session; a server that has just started takes some seconds.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// The version that a server must be of: that of the protocol this speaks, and of the functions it asks for.
 const MAJOR: &str = "4";
@@ -32,12 +37,8 @@ impl Spark {
     pub fn connect(url: &str) -> Result<Self> {
         let address = address(url)?;
         reach(url, &address)?;
-        let failed = |error| of_spark(url, error);
-        let session = SparkSession::builder().remote(url).get_or_create().map_err(failed)?;
-        let version = session.version().map_err(failed)?;
+        let (session, version) = opened(url)?;
         suits(&version).map_err(|error| error.at(Place::Url(url.to_owned())))?;
-        // Times without an offset are UTC, as everywhere here, and so are those that it writes.
-        session.conf().set("spark.sql.session.timeZone", "UTC").map_err(failed)?;
         Ok(Self { url: url.to_owned(), address, version, session })
     }
 
@@ -67,7 +68,8 @@ impl Spark {
 
     /// Gives a table a name in this session, in place of what had it.
     pub(crate) fn name(&self, table: &DataFrame, name: &str) -> Result<()> {
-        self.done(table.create_or_replace_temp_view(name))
+        let (table, name) = (table.clone(), name.to_owned());
+        self.wait_for(move || table.create_or_replace_temp_view(&name))
     }
 
     /// The rows of a table.
@@ -107,6 +109,27 @@ fn address(url: &str) -> Result<String> {
     // In brackets an address of IPv6 holds colons of its own.
     let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     Ok(if has_port { host.to_owned() } else { format!("{host}:{PORT}") })
+}
+
+/// A session, and the server's version.
+fn opened(url: &str) -> Result<(SparkSession, String)> {
+    let asked = url.to_owned();
+    let open = move || -> std::result::Result<_, SparkError> {
+        let session = SparkSession::builder().remote(&asked).get_or_create()?;
+        let version = session.version()?;
+        // Times without an offset are UTC, as everywhere here, and so are those that it writes.
+        session.conf().set("spark.sql.session.timeZone", "UTC")?;
+        Ok((session, version))
+    };
+    // What accepts a connection need not be a Spark, and the client would wait for its answer without end.
+    let (to_me, answer) = mpsc::channel();
+    thread::spawn(move || drop(to_me.send(open())));
+    let silent = |_| {
+        Error::new(ErrorKind::Spark, format!("what listens there does not answer as Spark Connect within {ANSWER:?}"))
+            .at(Place::Url(url.to_owned()))
+            .way_out("give the address of a Spark Connect server by --spark sc://HOST:PORT")
+    };
+    answer.recv_timeout(ANSWER).map_err(silent)?.map_err(|error| of_spark(url, error))
 }
 
 fn reach(url: &str, address: &str) -> Result<()> {
