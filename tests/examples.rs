@@ -1046,11 +1046,15 @@ fn a_broker_that_is_away_is_told_with_its_address() {
 fn wrong_usage_exits_with_2_before_anything_is_done() {
     let (folder, broker) = (folder(), nobody());
     let two = ["--horizon", "15m,60m"];
-    let without_brokers: &[&str] = match cfg!(feature = "spark") {
-        true => &["--brokers: --engine spark needs it", "; give --brokers HOST:PORT"],
-        false => &["--engine: built without the feature `spark`", "; run with --features spark"],
+    let without_spark: &[&str] = &["--engine: built without the feature `spark`", "; run with --features spark"];
+    let (without_brokers, without_server): (&[&str], &[&str]) = match cfg!(feature = "spark") {
+        true => (
+            &["--brokers: --engine spark needs it", "; give --brokers HOST:PORT"],
+            &["--engine: which Spark is not said", "; give its address by --spark sc://HOST:15002"],
+        ),
+        false => (without_spark, without_spark),
     };
-    let cases: [(&str, &[&str], &[&str]); 32] = [
+    let cases: [(&str, &[&str], &[&str]); 34] = [
         ("part1_fetch", &["--nonsense"], &["unexpected argument '--nonsense'"]),
         ("part1_fetch", &["--api", "v3"], &["--api", "`v3`", "; write v2.1 or v1.0"]),
         ("part1_fetch", &["--endpoint", "nonsense"], &["--endpoint: ", "; write http://HOST:PORT"]),
@@ -1088,7 +1092,13 @@ fn wrong_usage_exits_with_2_before_anything_is_done() {
         ("part3_report", &["--max-gap", "0s"], &["--max-gap: 0ns is no time", "; write for example 2h"]),
         ("part3_stats", &["--zone", "street"], &["--zone: `street`", "; known: commune, arrondissement, grid:"]),
         ("part3_stats", &["--partitions", "0"], &["'0' for '--partitions", "1..=4096"]),
-        ("part3_stats", &["--overview", "--engine", "sql"], &["--overview", "cannot be used with", "--engine"]),
+        (
+            "part3_stats",
+            &["--overview", "--engine", "sql"],
+            &["--engine: an overview is taken in a pass of its own", "; leave it"],
+        ),
+        ("part3_stats", &["--check"], &["--check: only Spark needs it", "; give --engine spark, or leave it out"]),
+        ("part3_stats", &["--engine", "spark", "--data", "history.csv"], without_server),
         ("part3_stats", &["--engine", "awk"], &["--engine", "`awk`", "dataframe"]),
         ("part4_train", &["--model", "nonsense"], &["--model", "`nonsense`", "; one of persistence, calibrated, "]),
         ("part4_train", &["--split", "yesterday"], &["'yesterday' for '--split"]),
