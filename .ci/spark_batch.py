@@ -87,7 +87,6 @@ with tempfile.TemporaryDirectory() as folder:
     assert (found["unreadable"] + found["torn"], found["torn"], found["repeats"]) == (NONE_OF_THEM, 3, 1), found
     print(f"  of its {len(DIRTY.strip().splitlines())} rows {found['unreadable']} are unreadable and {found['torn']} torn, as here", flush=True)
     both(history)
-    both(history, overview=True)
     # Each reading is in two files: it counts once.
     both(as_csv, history, overview=True)
     both(SHARED / "data/opendata-export-2023-02-26.csv", zone="arrondissement")
