@@ -283,12 +283,7 @@ def main():
         began = time.monotonic()
         rows = messages(folder)
         assert len(rows) == published
-        batch = ["--batch", "40000"]
-        example("part2_stream", *options(folder, "late", "--spark", SPARK, *batch))
-        said(by_default_lateness(folder, "late", rows, ours), began)
-
-        began = time.monotonic()
-        killed = killed_and_started_again(folder, *batch)
+        killed = killed_and_started_again(folder, "--batch", "50000")
         said(f"{killed}: {by_default_lateness(folder, 'killed', rows, ours)}", began)
 
 
