@@ -14,7 +14,7 @@ PARQUET = Path(sys.argv[1]).resolve() / "data/velib-2022.parquet"
 KAFKA, POSTGRES = os.environ["VELIB_KAFKA"], os.environ.get("VELIB_POSTGRES")
 EXAMPLES = Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "debug/examples"
 TOPIC = f"ci-streaming-{os.getpid()}-{int(time.time())}"
-KILLS = 10
+KILLS = 6
 
 
 class Sqlite:
