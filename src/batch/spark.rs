@@ -127,10 +127,9 @@ impl<'s> SparkReadings<'s> {
 
     /// From sums by station and place to those of stations and zones, and to what an engine of our own would have computed.
     fn put_together(&self, engine: Engine, axis: &Named, timed: [Frame; 3]) -> Result<(Partial, RowsOfSpark)> {
-        let sites = self.table(engine, || sql::sites(&axis.name), || dataframe::sites(&axis.table))?;
-        // A few thousand rows, computed once, and not known by how they were made.
-        let sites = self.spark.wait_for(move || sites.local_checkpoint()).map_err(of_files)?;
-        let sites = named(self.spark, &sites, "sites")?;
+        let sites = self.named(engine, "sites", || sql::sites(&axis.name), || dataframe::sites(&axis.table))?;
+        // Not a checkpoint: as a command its client waits for two minutes alone, and the answer to a question for as long as it takes.
+        self.spark.done(sites.table.cache())?;
         let rows = self.counted(&sites, "readings")?.some()?;
         let places = self.places(&sites)?;
         let zoned = self.named(
@@ -157,6 +156,7 @@ impl<'s> SparkReadings<'s> {
             zones: zones("zone")?,
             by_station: zones("stationcode")?,
         };
+        self.spark.done(sites.table.unpersist(false))?;
         Ok((Partial::read(&answers)?, rows))
     }
 
