@@ -3,7 +3,7 @@
 
 Usage: spark_stream.py SHARED (from the clone's top, after `cargo build --features spark --examples`; VELIB_SPARK and
 VELIB_KAFKA set; VELIB_VAR where `.ci/spark` keeps its files, if that is not var/)."""
-import csv, json, os, signal, socket, sqlite3, subprocess, sys, tempfile, time
+import csv, json, os, shutil, signal, socket, sqlite3, subprocess, sys, tempfile, time
 from pathlib import Path
 
 import polars as pl
@@ -193,24 +193,19 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 class OwnSpark:
     """A Spark that may be killed."""
 
-    def __init__(self, folder):
-        home = folder / "own/spark"
-        home.mkdir(parents=True)
-        for part in (VAR / "spark").iterdir():
-            if part.name.startswith(("lib-", "venv-")):
-                (home / part.name).symlink_to(part)
+    def __init__(self):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.pid_file = home / "pid"
-        self.environment = {**os.environ, "VELIB_VAR": str(home.parent), "VELIB_SPARK_PORT": str(self.port)}
+        self.own = VAR / f"spark/{self.port}"
+        self.environment = {**os.environ, "VELIB_SPARK_PORT": str(self.port)}
         self.url = f"sc://127.0.0.1:{self.port}"
 
     def start(self):
         subprocess.run([".ci/spark", "start"], env=self.environment, check=True, stdout=subprocess.DEVNULL)
 
     def kill(self):
-        os.kill(int(self.pid_file.read_text()), signal.SIGKILL)
+        os.kill(int((self.own / "pid").read_text()), signal.SIGKILL)
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -220,12 +215,13 @@ class OwnSpark:
 
     def stop(self):
         subprocess.run([".ci/spark", "stop"], env=self.environment, stdout=subprocess.DEVNULL)
+        shutil.rmtree(self.own, ignore_errors=True)
 
 
 def killed_and_started_again(folder, *more):
     """The client killed in the middle of a batch and started again beside the query, which lives on in the server; then the server
     killed, which the client tells; then both again, on what they had kept."""
-    spark = OwnSpark(folder)
+    spark = OwnSpark()
     arguments = [*map(str, options(folder, "killed", *more)), "--spark", spark.url]
     commits = folder / "checkpoint-killed/commits"
 

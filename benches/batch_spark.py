@@ -29,17 +29,8 @@ class Server:
     """A Spark of its own on the first cores of this machine."""
 
     def __init__(self, cores, heap):
-        # Beside the one that may be running: what was fetched is shared, its process is not.
-        fetched = Path(os.environ.get("VELIB_VAR") or TOP / "var").resolve() / "spark"
-        self.var = fetched.parent / "batch-spark"
-        (self.var / "spark").mkdir(parents=True, exist_ok=True)
-        subprocess.run([TOP / ".ci/spark", "python"], check=True, stdout=subprocess.DEVNULL)
-        for kept in (*fetched.glob("venv-*"), *fetched.glob("lib-*")):
-            link = self.var / "spark" / kept.name
-            if not link.exists():
-                link.symlink_to(kept)
         self.cores = cores
-        self.environment = os.environ | dict(VELIB_VAR=str(self.var), VELIB_SPARK_PORT=str(PORT), VELIB_SPARK_HEAP=heap, VELIB_SPARK_CORES=str(cores))
+        self.environment = os.environ | dict(VELIB_SPARK_PORT=str(PORT), VELIB_SPARK_HEAP=heap, VELIB_SPARK_CORES=str(cores))
 
     def __enter__(self):
         self.script("stop")
@@ -54,7 +45,8 @@ class Server:
 
     def memory(self):
         """The peak so far, MB."""
-        process = (self.var / "spark/pid").read_text().strip()
+        var = Path(os.environ.get("VELIB_VAR") or TOP / "var")
+        process = (var / f"spark/{PORT}/pid").read_text().strip()
         (peak,) = (line for line in Path(f"/proc/{process}/status").read_text().splitlines() if line.startswith("VmHWM"))
         return int(peak.split()[1]) / 1024
 

@@ -327,9 +327,9 @@ impl DataOptions {
         Ok((format!("{files} ({} readings, {repeated} repeats left out)", readings.len()), readings))
     }
 
-    /// The paths and addresses as they were given, and beside a file that lies here what its collector has not brought into it.
+    /// The paths and addresses for a server to read, and beside a file that lies here what its collector has not brought into it.
     pub fn named(&self) -> Result<Vec<String>> {
-        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        let text = |path: PathBuf| from_root(&path.to_string_lossy());
         let seen = |path: &PathBuf| if path.is_file() { data_files(&[path]) } else { Ok(vec![path.clone()]) };
         let paths = self.data.iter().map(seen).collect::<Result<Vec<_>>>()?;
         Ok(paths.into_iter().flatten().map(text).collect())
@@ -374,6 +374,14 @@ impl DataOptions {
         let files = self.data.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
         format!("{files} ({} readings as read)", found.readings)
     }
+}
+
+/// A path of this machine from its root, for a server that stands in another folder; an address as it is.
+pub fn from_root(path: &str) -> String {
+    if path.contains("://") || path.starts_with("file:") {
+        return path.to_owned();
+    }
+    std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
 }
 
 /// Tells on stderr how many records could not be read, and shows the first few.

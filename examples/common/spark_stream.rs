@@ -59,7 +59,6 @@ pub fn run(asked: &Asked<'_>) -> velib::Result<()> {
 
 #[cfg(feature = "spark")]
 mod with_spark {
-    use std::path::Path;
     use std::time::Instant;
 
     use serde_json::json;
@@ -88,14 +87,14 @@ mod with_spark {
         let checkpoint = asked.spark.checkpoint.as_deref().ok_or_else(|| missing("--checkpoint", "DIR"))?;
         let out = asked.out.ok_or_else(|| missing("--out", "DIR or topic:NAME"))?.to_string_lossy();
         let output = match out.parse()? {
-            SparkOutput::Folder(folder) => SparkOutput::Folder(absolute(&folder)),
+            SparkOutput::Folder(folder) => SparkOutput::Folder(common::from_root(&folder)),
             other => other,
         };
         let settings = SparkStreamSettings {
             topic: asked.kafka.topic.clone(),
             windowing: asked.windowing,
             lateness: asked.lateness,
-            checkpoint: absolute(checkpoint),
+            checkpoint: common::from_root(checkpoint),
             output: output.clone(),
             batch: asked.spark.batch.unwrap_or(SPARK_BATCH),
             until_end: asked.until_end,
@@ -153,14 +152,6 @@ mod with_spark {
 
     fn missing(option: &'static str, value: &str) -> Error {
         Error::usage(option, "--engine spark needs it").way_out(format!("give {option} {value}"))
-    }
-
-    /// As this process would find it: the server runs in a folder of its own.
-    fn absolute(path: &str) -> String {
-        if path.contains("://") || path.starts_with("file:") {
-            return path.to_owned();
-        }
-        std::path::absolute(Path::new(path)).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
     }
 
     /// From the query's own reports.

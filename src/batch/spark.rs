@@ -3,26 +3,16 @@
 //!
 //! Spark reads the files itself ([`SparkReadings::open`]), wherever it sees them: what comes here are sums by station, spell and
 //! hour of the week, a few thousand rows however long the history is. The rules are those of this library, written once more in
-//! Spark's terms, and tests hold both to one answer. What differs:
-//!
-//! | | here | by Spark |
-//! |---|---|---|
-//! | a line of a CSV that is no row | kept, told with its line | counted; it stays in the file |
-//! | a cell that goes over two lines | one cell | two torn rows, because Spark cuts files anywhere |
-//! | of readings fetched at one time the first in the files' order | always | files by their names, as Spark cuts them |
-//! | a field that says nothing sensible | unknown, and noted | unknown |
-//! | times | to the nanosecond | to the microsecond |
-//! | a text that is not UTF-8 | unknown | read, with U+FFFD where it is not |
-//! | CSV files of different columns in one folder | each by its own | refused: one `--data` each |
+//! Spark's terms, and tests hold both to one answer; [`SparkReadings`] says what differs.
 
 #![allow(clippy::result_large_err, reason = "the size of the client's errors is not ours to choose")]
 
 mod cells;
 mod dataframe;
 mod files;
-mod frame;
 mod partitions;
 mod sql;
+mod to_polars;
 
 use chrono::DateTime;
 use polars::frame::DataFrame as Frame;
@@ -52,19 +42,17 @@ pub struct RowsOfSpark {
     pub torn: u64,
 }
 
-impl RowsOfSpark {
-    /// An error if there is no reading among them.
-    fn some(self) -> Result<Self> {
-        if self.readings > 0 {
-            return Ok(self);
-        }
-        let rows = self.unreadable + self.torn;
-        Err(Error::new(ErrorKind::Data, format!("no reading: {rows} rows, of which none can be read"))
-            .way_out("each needs stationcode and duedate"))
-    }
-}
-
-/// A history in files that a Spark server reads.
+/// A history in files that a Spark server reads, by the rules of [`Recording::read`](crate::ingest::Recording::read) but for these:
+///
+/// | | here | by Spark |
+/// |---|---|---|
+/// | a line of a CSV that is no row | kept, told with its line | counted; it stays in the file |
+/// | a cell that goes over two lines | one cell | two torn rows, because Spark cuts files anywhere |
+/// | of readings fetched at one time the first in the files' order | always | files by their names, as Spark cuts them |
+/// | a field that says nothing sensible | unknown, and noted | unknown |
+/// | times | to the nanosecond | to the microsecond |
+/// | a text that is not UTF-8 | unknown | read, with U+FFFD where it is not |
+/// | CSV files of different columns in one folder | each by its own | refused: one `--data` each |
 pub struct SparkReadings<'s> {
     spark: &'s Spark,
     settings: TableSettings,
@@ -96,6 +84,7 @@ impl<'s> SparkReadings<'s> {
         let observed = self.observed(engine)?;
         // Read and sorted once, for all questions.
         self.spark.done(observed.table.cache())?;
+        let found = self.counted(&observed, "1")?;
         let axis = self.named(
             engine,
             "axis",
@@ -106,10 +95,10 @@ impl<'s> SparkReadings<'s> {
         let empty =
             self.asked(engine, || sql::spells(&axis.name, "empty"), || dataframe::spells(&axis.table, "empty"))?;
         let hours = self.asked(engine, || sql::hours(&axis.name), || dataframe::hours(&axis.table))?;
-        let rows = self.counted(&observed, "1")?.some()?;
-        let part = self.put_together(engine, &axis, [full, empty, hours]);
+        let sites = self.sites(engine, &axis)?;
+        let part = self.put_together(engine, &sites, [full, empty, hours])?;
         self.spark.done(observed.table.unpersist(false))?;
-        Ok((Gathered::of(engine, self.settings.max_gap, part?.0), rows))
+        Ok((Gathered::of(engine, self.settings.max_gap, part), found))
     }
 
     /// What counts every reading once, in one pass over the files; and what was found in them.
@@ -117,21 +106,27 @@ impl<'s> SparkReadings<'s> {
         let observed = self.observed(engine)?;
         let axis =
             self.named(engine, "axis", || sql::timeless(&observed.name), || dataframe::timeless(&observed.table))?;
-        let (part, rows) = self.put_together(engine, &axis, [none(), none(), none()])?;
-        Ok((Overview::from(&part.finish(self.settings.max_gap)), rows))
+        let sites = self.sites(engine, &axis)?;
+        let found = self.counted(&sites, "readings")?;
+        let part = self.put_together(engine, &sites, [none(), none(), none()])?;
+        Ok((Overview::from(&part.finish(self.settings.max_gap)), found))
     }
 
     fn observed(&self, engine: Engine) -> Result<Named> {
         self.named(engine, "observed", || sql::observed(&self.rows.name), || dataframe::observed(&self.rows.table))
     }
 
-    /// From sums by station and place to those of stations and zones, and to what an engine of our own would have computed.
-    fn put_together(&self, engine: Engine, axis: &Named, timed: [Frame; 3]) -> Result<(Partial, RowsOfSpark)> {
+    /// Sums by station and place, computed once.
+    fn sites(&self, engine: Engine, axis: &Named) -> Result<Named> {
         let sites = self.named(engine, "sites", || sql::sites(&axis.name), || dataframe::sites(&axis.table))?;
-        // Not a checkpoint: as a command its client waits for two minutes alone, and the answer to a question for as long as it takes.
+        // Not a checkpoint: that is a command, for which its client waits two minutes; for the rows of a table it waits until they come.
         self.spark.done(sites.table.cache())?;
-        let rows = self.counted(&sites, "readings")?.some()?;
-        let places = self.places(&sites)?;
+        Ok(sites)
+    }
+
+    /// From sums by station and place to those of stations and zones, and to what an engine of our own would have computed.
+    fn put_together(&self, engine: Engine, sites: &Named, timed: [Frame; 3]) -> Result<Partial> {
+        let places = self.places(sites)?;
         let zoned = self.named(
             engine,
             "zoned",
@@ -157,7 +152,7 @@ impl<'s> SparkReadings<'s> {
             by_station: zones("stationcode")?,
         };
         self.spark.done(sites.table.unpersist(false))?;
-        Ok((Partial::read(&answers)?, rows))
+        Partial::read(&answers)
     }
 
     /// The zone of each site by the division that was asked for: what that is only this library knows.
@@ -177,7 +172,7 @@ impl<'s> SparkReadings<'s> {
         named(self.spark, &self.spark.done(self.spark.session().create_dataframe(rows, columns))?, "places")
     }
 
-    /// How many rows are of each kind; `rows` says how many a row of the table stands for.
+    /// How many rows are of each kind, of which one must be a reading; `rows` says how many a row of the table stands for.
     fn counted(&self, table: &Named, rows: &str) -> Result<RowsOfSpark> {
         let kinds = self.spark.sql(&format!("SELECT kind, sum({rows}) FROM {} GROUP BY kind", table.name))?;
         let mut found = RowsOfSpark::default();
@@ -190,7 +185,12 @@ impl<'s> SparkReadings<'s> {
                 _ => found.unreadable += count,
             }
         }
-        Ok(found)
+        if found.readings > 0 {
+            return Ok(found);
+        }
+        let rows = found.unreadable + found.torn;
+        Err(Error::new(ErrorKind::Data, format!("no reading: {rows} rows, of which none can be read"))
+            .way_out("each needs stationcode and duedate"))
     }
 
     fn rows_of(&self, table: &DataFrame) -> Result<Vec<Row>> {
@@ -221,7 +221,7 @@ impl<'s> SparkReadings<'s> {
             Some(row) => row.fields().to_vec(),
             None => self.spark.done(table.columns())?,
         };
-        frame::frame(&names, &rows)
+        to_polars::frame(&names, &rows)
     }
 
     fn table(
@@ -266,7 +266,7 @@ fn of_files(error: Error) -> Error {
 /// The answer to a question of spells and hours that was not put.
 fn none() -> Frame {
     let names = ["stationcode", "number", "longest", "week_hour", "held", "bikes_sum_held", "capacity_sum_held"];
-    frame::frame(&names.map(str::to_owned), &[]).unwrap_or_default()
+    to_polars::frame(&names.map(str::to_owned), &[]).unwrap_or_default()
 }
 
 /// The zone that a station of this code, in this commune and at this place is in.

@@ -53,11 +53,11 @@ pub use consume::{StreamSettings, TRANSACTION, consume};
 pub use engine::{ALLOWED_LATENESS, StreamingStatistics, Totals};
 pub use freshness::{Freshness, IDLENESS};
 #[cfg(feature = "spark")]
-pub(crate) use spark::unique;
-#[cfg(feature = "spark")]
 pub use spark::{
     SPARK_BATCH, Spark, SparkBatch, SparkOutput, SparkStreamSettings, SparkTotals, SparkWindows, consume_with_spark,
 };
+#[cfg(feature = "spark")]
+pub(crate) use spark::{arrondissement, unique};
 pub use state::{Quantities, WindowState, WindowStatistics};
 pub use station::Station;
 pub use stats::{

@@ -1,8 +1,6 @@
 //! Files as Spark's own readers bring them, and of each row a reading, or that there is none.
 
 use std::collections::HashSet;
-use std::env;
-use std::path::Path;
 
 use spark_connect::functions::expr;
 use spark_connect::row::Value;
@@ -22,10 +20,8 @@ const TORN: &str = "velib_torn";
 pub(super) fn read(spark: &Spark, paths: &[String]) -> Result<DataFrame> {
     let mut tables = Vec::new();
     for (source, path) in paths.iter().enumerate() {
-        let path = seen_from_afar(path);
-        let kinds = kinds(spark, &path)?;
-        for (kind, first) in kinds {
-            tables.push(rows(spark, source, &path, kind, &first)?);
+        for (kind, first) in kinds(spark, path)? {
+            tables.push(rows(spark, source, path, kind, &first)?);
         }
     }
     let all = tables.into_iter().reduce(|all, table| all.union_by_name(&table));
@@ -53,14 +49,6 @@ impl Kind {
             Self::Parquet => "*.[pP][aA][rR][qQ][uU][eE][tT]",
         }
     }
-}
-
-/// A path of this machine from its root, since the server stands in another folder; anything else as it is.
-fn seen_from_afar(path: &str) -> String {
-    if path.contains("://") || path.starts_with("file:") || Path::new(path).is_absolute() {
-        return path.to_owned();
-    }
-    env::current_dir().map_or_else(|_| path.to_owned(), |folder| folder.join(path).to_string_lossy().into_owned())
 }
 
 /// Which kinds of files a path names, and the first of each.
@@ -98,7 +86,7 @@ fn rows(spark: &Spark, source: usize, path: &str, kind: Kind, first: &str) -> Re
             let table = reader.parquet(path);
             let asked = table.clone();
             let DataType::Struct { fields } = spark.wait_for(move || asked.schema())? else {
-                return Err(not_a_table(first));
+                return Err(Error::new(ErrorKind::Data, "Spark sees no table in it").at(Place::file(first)));
             };
             let column =
                 |field: StructField| (format!("`{}`", field.name.replace('`', "``")), field.name, field.data_type);
@@ -152,20 +140,21 @@ fn rows(spark: &Spark, source: usize, path: &str, kind: Kind, first: &str) -> Re
             _ => {}
         }
     }
+    let readings = readings(&table, source, kind, &cells);
     if !cells.iter().any(|(field, _)| *field == Field::FetchedAt) {
-        return exports(spark, &readings(&table, source, kind, &cells), first);
+        are_exports(spark, &readings, first)?;
     }
-    Ok(readings(&table, source, kind, &cells))
+    Ok(readings)
 }
 
-/// The readings of files without `fetched_at`, unless they are a history, which must say it.
-fn exports(spark: &Spark, readings: &DataFrame, first: &str) -> Result<DataFrame> {
+/// Refuses readings without `fetched_at` that are a history, which must say it.
+fn are_exports(spark: &Spark, readings: &DataFrame, first: &str) -> Result<()> {
     let counts = ["count(*) AS readings", "count(DISTINCT stationcode) AS stations"].map(expr);
     let counts = counts.iter().map(|count| count.expression().clone()).collect();
     let of_file = readings.filter(expr("fault IS NULL")).group_by(["file"]).agg(counts);
     // A code may stand twice in one export; a history has each many times.
     let histories = spark.rows(&of_file.filter(expr("readings > 2 * stations")).limit(1))?;
-    let Some(history) = histories.first() else { return Ok(readings.clone()) };
+    let Some(history) = histories.first() else { return Ok(()) };
     let count = |at: usize| history.get(at).and_then(Value::as_i64).unwrap_or_default();
     let message =
         format!("no `fetched_at`, and {} readings of {} stations: an export has each once", count(1), count(2));
@@ -207,8 +196,4 @@ fn readings(table: &DataFrame, source: usize, kind: Kind, cells: &[(Field, Strin
     let others = Field::ALL.into_iter().filter(|&field| field != Field::StationCode).map(Field::name);
     let columns = others.chain([code, "fault", "source", "file", "block", "place"]).collect();
     table.select_expr(columns)
-}
-
-fn not_a_table(file: &str) -> Error {
-    Error::new(ErrorKind::Data, "Spark sees no table in it").at(Place::file(file))
 }

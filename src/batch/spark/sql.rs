@@ -1,6 +1,7 @@
 //! The questions as Spark SQL. Their twins by the DataFrame API are in `dataframe.rs`: same names, same order.
 
 use crate::batch::hours::HOUR;
+use crate::streaming::arrondissement;
 
 /// Which reading of each (station, event time) is the first that was fetched, and what each says by the rules: docks and bikes
 /// only where the station is open, the capacity only where the bikes are known too.
@@ -126,12 +127,10 @@ pub(super) fn hours(axis: &str) -> String {
 /// The sites with their zones: communes and arrondissements by their names, and that of the division by `places`.
 pub(super) fn zoned(sites: &str, places: &str) -> String {
     format!(
-        "SELECT *,
-                CASE WHEN commune <> 'Paris' THEN commune
-                     WHEN commune = 'Paris' AND number = 1 THEN 'Paris 1er'
-                     WHEN commune = 'Paris' AND number BETWEEN 2 AND 20 THEN concat('Paris ', number, 'e') END AS arrondissement
-         FROM (SELECT *, try_cast(stationcode AS INT) DIV 1000 AS number FROM {sites} WHERE kind = 'first')
-         LEFT JOIN {places} ON stationcode = at_station AND commune <=> at_commune AND lat <=> at_lat AND lon <=> at_lon"
+        "SELECT *, {arrondissement} AS arrondissement
+         FROM (SELECT * FROM {sites} WHERE kind = 'first')
+         LEFT JOIN {places} ON stationcode = at_station AND commune <=> at_commune AND lat <=> at_lat AND lon <=> at_lon",
+        arrondissement = arrondissement("stationcode"),
     )
 }
 

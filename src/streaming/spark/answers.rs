@@ -9,8 +9,8 @@ use spark_connect::DataType;
 use spark_connect::row::{Row, Value};
 
 use super::output::SparkOutput;
-use super::patience::unique;
 use super::session::{Spark, of_spark};
+use super::wait::unique;
 use super::{windows, zones};
 use crate::error::Result;
 use crate::kafka::BrokerHandle;

@@ -6,6 +6,7 @@
 //! station and time the one that came first, by its offset. `dropDuplicates` would take any of a batch, and the recorded history
 //! repeats 32,000 readings with other counts.
 
+use super::zones::arrondissement;
 use crate::streaming::window::Windowing;
 
 /// The columns of a window as it is written: those of [`StationWindow`](crate::streaming::StationWindow), and `newest`, which
@@ -107,19 +108,13 @@ fn said() -> String {
                  timestamp_millis({last}.fetched) AS fetched_at, \
                  timestamp_millis(array_max(transform(heard, one -> least(one.at, one.fetched)))) AS clock \
              ) AS newest FROM steps)",
-        arrondissement = ARRONDISSEMENT,
+        arrondissement = arrondissement("station_code"),
         capacity = total("sized", "one.capacity"),
         full = time_weighted("of_full"),
         empty = time_weighted("of_empty"),
         docks = newest("capacity"),
     )
 }
-
-/// As `ZoneKind::zone` has it.
-const ARRONDISSEMENT: &str = "CASE WHEN commune <> 'Paris' THEN commune \
-     WHEN try_cast(station_code AS INT) DIV 1000 = 1 THEN 'Paris 1er' \
-     WHEN try_cast(station_code AS INT) DIV 1000 BETWEEN 2 AND 20 \
-     THEN concat('Paris ', try_cast(station_code AS INT) DIV 1000, 'e') END";
 
 /// The [`Summary`](crate::streaming::Summary) of the step function in this column.
 fn summary(steps: &str) -> String {

@@ -1,7 +1,17 @@
-//! The statistics of zones in SQL, by the definitions of `store/zone_windows.rs`: sums over the stations, and their means by
+//! Zones in SQL: which a station is in, and their statistics, by the definitions of `store/zone_windows.rs`: sums over the stations, and their means by
 //! capacity.
 
 use super::windows::QUANTITIES;
+
+/// The arrondissement of the station whose code stands in this column and its commune in `commune`, as
+/// [`ZoneKind::zone_of`](crate::streaming::ZoneKind::zone_of) has it.
+pub(crate) fn arrondissement(code: &str) -> String {
+    let number = format!("try_cast({code} AS INT) DIV 1000");
+    format!(
+        "CASE WHEN commune <> 'Paris' THEN commune WHEN {number} = 1 THEN 'Paris 1er' \
+         WHEN {number} BETWEEN 2 AND 20 THEN concat('Paris ', {number}, 'e') END"
+    )
+}
 
 /// The zones' windows out of those of their stations (`windows`) and of a table that says which zone a station is of: each a
 /// row of [`ZoneWindow`](crate::streaming::ZoneWindow), as JSON, without its kind and without how many stations are expected.
