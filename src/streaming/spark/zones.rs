@@ -1,5 +1,5 @@
-//! Zones in SQL: which a station is in, and their statistics, by the definitions of `store/zone_windows.rs`: sums over the stations, and their means by
-//! capacity.
+//! Zones in SQL: which a station is in, and their statistics, by the definitions of `store/zone_windows.rs`: sums over the
+//! stations, and their means by capacity.
 
 use super::windows::QUANTITIES;
 
@@ -8,8 +8,8 @@ use super::windows::QUANTITIES;
 pub(crate) fn arrondissement(code: &str) -> String {
     let number = format!("try_cast({code} AS INT) DIV 1000");
     format!(
-        "CASE WHEN commune <> 'Paris' THEN commune WHEN {number} = 1 THEN 'Paris 1er' \
-         WHEN {number} BETWEEN 2 AND 20 THEN concat('Paris ', {number}, 'e') END"
+        "if(commune = 'Paris', CASE WHEN {number} = 1 THEN 'Paris 1er' \
+         WHEN {number} BETWEEN 2 AND 20 THEN concat('Paris ', {number}, 'e') END, commune)"
     )
 }
 
