@@ -114,10 +114,14 @@ def alike(ours, theirs, place):
         assert ours == theirs, (place, ours, theirs)
 
 
+def all_of_zones(file):
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
 def our_windows(folder):
     store = folder / "ours.sqlite"
     answer = example("part2_stream", "--brokers", KAFKA, "--topic", TOPIC, "--store", f"sqlite:{store}", "--until-end", "--json",
-                     "--window", f"{WINDOW}s", "--zone", "arrondissement")
+                     "--window", f"{WINDOW}s", "--zone", "arrondissement", "--zone-windows", folder / "zones.jsonl")
     with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as connection:
         cursor = connection.execute("SELECT * FROM station_windows WHERE station_code <> 'closing'")
         columns = [column[0] for column in cursor.description]
@@ -265,7 +269,7 @@ def main():
         said(f"our engine: {len(ours)} windows", began)
 
         began = time.monotonic()
-        sparks = example("part2_stream", *options(folder, "all", "--spark", SPARK, "--lateness", "60d"))
+        sparks = example("part2_stream", *options(folder, "all", "--spark", SPARK, "--lateness", "60d", "--zone-windows", folder / "zones-spark.jsonl"))
         columns = [column for column in ours.columns if column not in KEY]
         windows = written(folder / "windows-all")
         compared = equal(windows, ours, columns)
@@ -273,8 +277,11 @@ def main():
         answer["division"]["unknown"] -= 1
         for part in ("window", "zones", "division", "stations", "usage"):
             alike(sparks[part], answer[part], part)
-        said(f"equal to ours, nothing late: {len(windows)} windows in {compared} columns; {len(sparks['zones'])} zones and the "
-             f"use of the network in the newest", began)
+        zones = all_of_zones(folder / "zones.jsonl")
+        alike(all_of_zones(folder / "zones-spark.jsonl"), zones, "windows of zones")
+        assert len(zones) > 60 * len(windows["window_start"].unique()), len(zones)
+        said(f"equal to ours, nothing late: {len(windows)} windows in {compared} columns, {len(zones)} of zones; and the use of the "
+             f"network in the newest", began)
 
         began = time.monotonic()
         rows = messages(folder)

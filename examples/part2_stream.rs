@@ -8,6 +8,7 @@
 //!                                                                     the same in PostgreSQL; start it as often as you like
 //! cargo run --example part2_stream -- --window 1h --slide 10m         windows that overlap
 //! cargo run --example part2_stream -- --zone near:48.8530,2.3499,2km  the stations around one place
+//! cargo run --example part2_stream -- --zone-windows zones.jsonl      every window of each zone in a file
 //! cargo run --example part2_stream -- --serve 8080                    a live page at http://127.0.0.1:8080
 //! cargo run --features spark --example part2_stream -- --engine spark --spark sc://127.0.0.1:15002 \
 //!     --brokers 127.0.0.1:9092 --checkpoint var/checkpoint --out var/windows
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 use common::spark_stream::{self, SparkOptions};
-use common::windows::Windows;
+use common::windows::{Windows, keep_zones};
 use common::{KafkaOptions, Progress, SourceOptions, log};
 use serde_json::json;
 use velib::ingest::SetAsideFile;
@@ -64,6 +65,9 @@ struct Options {
     /// How the network is divided: commune, arrondissement, grid:500m, near:LAT,LON,800m, or geojson:FILE
     #[arg(long, value_name = "ZONES", default_value = "commune")]
     zone: String,
+    /// When all is read, write what every window says of each zone to this file too, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    zone_windows: Option<PathBuf>,
     /// Where the statistics are kept: sqlite:FILE or postgres://USER@HOST/DATABASE; in PostgreSQL several of this program,
     /// with --brokers, share the work [default: sqlite:TOPIC.sqlite with --brokers, else var/part2.sqlite, made anew]
     #[arg(long, value_name = "URL")]
@@ -128,6 +132,7 @@ fn main() -> ExitCode {
                 windowing,
                 lateness: options.lateness,
                 zones: &zones,
+                zone_windows: options.zone_windows.as_deref(),
                 out: options.out.as_deref(),
                 until_end: options.until_end,
                 json: options.json,
@@ -225,6 +230,7 @@ fn report(
     let at = |window: Window| Select::at(window.start);
     let zones = window.map_or_else(|| Ok(vec![]), |window| engine.store().zone_windows(divided, at(window)))?;
     let stations = window.map_or_else(|| Ok(vec![]), |window| engine.store().station_windows(at(window)))?;
+    keep_zones(options.zone_windows.as_deref(), |select| engine.store().zone_windows(divided, select))?;
     let division = divided.divide(&engine.store().stations()?);
     if let Some(window) = window {
         draw(options, window, &stations, &zones, divided, source)?;

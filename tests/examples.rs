@@ -68,7 +68,10 @@ fn help_names_every_option() {
                 kafka,
             ],
         ),
-        ("part2_stream", &[&["--window", "--zone", "--store", "--until-end", "--serve", "--json"], source, kafka]),
+        (
+            "part2_stream",
+            &[&["--window", "--zone", "--zone-windows", "--store", "--until-end", "--serve", "--json"], source, kafka],
+        ),
         ("part3_collect", &[&["--out", "--until-end"], source, kafka]),
         (
             "part3_stats",
@@ -278,11 +281,22 @@ fn part2_divides_the_network_by_a_grid_a_circle_and_polygons() {
     check(&polygons, 1, "elsewhere", &places.keys().cloned().collect::<Vec<_>>());
 
     let circle = "near:48.865983,2.275725,100m";
-    let near = object(&folder, "part2_stream", &[stream, &[circle, "--out", "near"]].concat());
+    let near = object(
+        &folder,
+        "part2_stream",
+        &[stream, &[circle, "--out", "near", "--zone-windows", "near/circle.jsonl"]].concat(),
+    );
     assert!(folder.path().join("near/occupancy-map.png").exists());
     assert!(!folder.path().join("near/occupancy-by-zone.png").exists(), "one bar compares nothing");
     assert_eq!(near["division"], division(circle, 1, 1, 3));
     check(&near, 0, circle, &["16107".into()]);
+    // Every window of the circle is in the file, in order of time; the newest that is complete is the one that was told.
+    let lines = fs::read_to_string(folder.path().join("near/circle.jsonl")).unwrap();
+    let windows: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let begins: BTreeSet<_> = windows.iter().map(|window| window["start"].as_str().unwrap()).collect();
+    assert!(windows.len() >= 6 && begins.len() == windows.len(), "{begins:?}");
+    assert!(begins.iter().copied().eq(windows.iter().map(|window| window["start"].as_str().unwrap())), "{begins:?}");
+    assert!(windows.contains(&near["zones"][0]), "{windows:?}");
 
     // Cells of a metre hold a station each; one of 1000 km holds all.
     let fine = result("grid:1m");

@@ -42,6 +42,7 @@ pub struct Asked<'a> {
     pub windowing: Windowing,
     pub lateness: Duration,
     pub zones: &'a Zones,
+    pub zone_windows: Option<&'a Path>,
     pub out: Option<&'a Path>,
     pub until_end: bool,
     pub json: bool,
@@ -70,7 +71,7 @@ mod with_spark {
     use velib::{Error, Result};
 
     use super::Asked;
-    use crate::common::windows::Windows;
+    use crate::common::windows::{Windows, keep_zones};
     use crate::common::{self, Progress, log};
 
     pub(super) fn run(asked: &Asked<'_>) -> Result<()> {
@@ -121,6 +122,7 @@ mod with_spark {
         drop(progress);
 
         let written = SparkWindows::open(&spark, broker.handle(), &output)?;
+        keep_zones(asked.zone_windows, |select| written.zone_windows(asked.zones, select))?;
         let window = written.latest_window()?;
         let at = window.map(|window| Select::at(window.start));
         let windows = Windows {

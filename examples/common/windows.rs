@@ -1,7 +1,10 @@
 //! What is printed of the newest complete window, whoever computed it.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
-use velib::streaming::{Division, Limit, StationWindow, Usage, Window, ZoneWindow, Zones};
+use velib::report::write_json_lines;
+use velib::streaming::{Division, Limit, Select, StationWindow, Usage, Window, ZoneWindow, Zones};
 use velib::{Result, StationCode};
 
 use super::figure;
@@ -11,6 +14,15 @@ const MOST_ZONES: usize = 100;
 
 /// The most stations of a kind that are told of.
 const MOST_TOLD: usize = 5;
+
+/// Keeps what a zone's every window says in the file that was asked for, if one was.
+pub fn keep_zones(
+    file: Option<&Path>,
+    zone_windows: impl FnOnce(Select<'static>) -> Result<Vec<ZoneWindow>>,
+) -> Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    write_json_lines(file, zone_windows(Select::ALL)?).map(|_| ())
+}
 
 /// One window of the whole network.
 pub struct Windows<'a> {

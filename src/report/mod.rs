@@ -1,4 +1,4 @@
-//! Results to JSON and CSV, and figures and pages made from those results alone.
+//! Results to JSON, JSON lines and CSV, and figures and pages made from those results alone.
 //!
 //! Each figure is a plain struct. [`Figure`] is any of them: it draws itself as PNG or SVG, and its JSON reads back to the
 //! same figure, so a drawing can be changed without computing again. The font is compiled in and plotters only fills
@@ -57,7 +57,7 @@ pub use page::{Page, PageFigure, PageTable, Section};
 pub use precision_recall::{PrecisionRecall, PrecisionRecallCurve};
 pub use regret::{ModelRegret, RegretBars};
 pub use reliability::{ModelReliability, ReliabilityDiagram};
-pub use results::{read_json, write_csv, write_json};
+pub use results::{read_json, write_csv, write_json, write_json_lines};
 pub use shortage::{shortage_figures, shortage_page};
 pub use shortage_map::{ShortStation, ShortageMap};
 pub use shortage_ranking::{RankedStation, ShortageRanking};

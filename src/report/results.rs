@@ -1,7 +1,8 @@
-//! Results to files: JSON for one result, CSV for many rows. A file is there whole or not at all.
+//! Results to files: JSON for one result, CSV or JSON lines for many rows. A file is there whole or not at all.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -41,6 +42,23 @@ pub fn write_csv<T: Serialize>(path: impl AsRef<Path>, rows: impl IntoIterator<I
             written += 1;
         }
         csv.flush().map_err(|error| Error::io(path, &error))
+    })?;
+    Ok(written)
+}
+
+/// Writes rows as JSON lines, for rows with fields in fields, which CSV has no place for. How many rows there were.
+pub fn write_json_lines<T: Serialize>(path: impl AsRef<Path>, rows: impl IntoIterator<Item = T>) -> Result<u64> {
+    let path = path.as_ref();
+    let mut written = 0;
+    write_whole(path, |unfinished| {
+        let failed = |error: std::io::Error| Error::io(path, &error);
+        let mut lines = BufWriter::new(File::create(unfinished).map_err(failed)?);
+        for row in rows {
+            serde_json::to_writer(&mut lines, &row).map_err(|error| unwritable(path, &error))?;
+            lines.write_all(b"\n").map_err(failed)?;
+            written += 1;
+        }
+        lines.flush().map_err(failed)
     })?;
     Ok(written)
 }
@@ -112,6 +130,17 @@ mod tests {
         assert_eq!(write_csv(&path, rows()).unwrap(), 2);
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text, "station,occupancy\n\"Hôtel de Ville, côté Seine\",0.30000000000000004\n31024_relais,\n");
+    }
+
+    #[test]
+    fn json_lines_read_back_equal() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.jsonl");
+        assert_eq!(write_json_lines(&path, rows()).unwrap(), 2);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.ends_with("}\n"), "{text}");
+        let read = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Row>>();
+        assert_eq!(read, rows());
     }
 
     #[test]
