@@ -2,7 +2,8 @@
 """Holds the windows of a real Spark to our engine's, and to Spark's own rule of lateness, over the recorded history of 2022.
 
 Usage: spark_stream.py SHARED (from the clone's top, after `cargo build --features spark --examples`; VELIB_SPARK and
-VELIB_KAFKA set; VELIB_VAR where `.ci/spark` keeps its files, if that is not var/)."""
+VELIB_KAFKA set; VELIB_VAR where `.ci/spark` keeps its files, if that is not var/; VELIB_EXAMPLES where the programs are that do
+without Spark, if others are to do that part)."""
 import csv, json, os, shutil, signal, socket, sqlite3, subprocess, sys, tempfile, time
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import polars as pl
 
 PARQUET = Path(sys.argv[1]).resolve() / "data/velib-2022.parquet"
 SPARK, KAFKA = os.environ["VELIB_SPARK"], os.environ["VELIB_KAFKA"]
-EXAMPLES = Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "debug/examples"
+WITH_SPARK = Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "debug/examples"
+EXAMPLES = Path(os.environ.get("VELIB_EXAMPLES") or WITH_SPARK)
 VAR = Path(os.environ.get("VELIB_VAR", "var")).resolve()
 TOPIC = f"ci-spark-stream-{os.getpid()}-{int(time.time())}"
 WINDOW = 6 * 3600  # The polls are an hour apart: so there are several readings in a window.
@@ -25,8 +27,8 @@ def said(text, began):
     print(f"  {text} [{time.monotonic() - began:.0f} s]", flush=True)
 
 
-def example(name, *options):
-    ended = subprocess.run([EXAMPLES / name, *map(str, options)], capture_output=True, text=True)
+def example(name, *options, examples=EXAMPLES):
+    ended = subprocess.run([examples / name, *map(str, options)], capture_output=True, text=True)
     assert ended.returncode == 0, f"{name}: exit {ended.returncode}: {ended.stderr[-2000:]}"
     return json.loads(ended.stdout)
 
@@ -230,7 +232,7 @@ def killed_and_started_again(folder, *more):
     commits = folder / "checkpoint-killed/commits"
 
     def start_and_wait_for(batches):
-        process = subprocess.Popen([EXAMPLES / "part2_stream", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen([WITH_SPARK / "part2_stream", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         while process.poll() is None and not (commits / str(batches)).exists():
             time.sleep(0.05)
         assert process.poll() is None, f"it ended before it was killed: {process.communicate()}"
@@ -249,7 +251,7 @@ def killed_and_started_again(folder, *more):
         last, took = told.splitlines()[-1], time.monotonic() - began
         assert second.returncode == 1 and last.startswith(f"error: {spark.url}: no Spark Connect server answers"), told
         spark.start()
-        rest = example("part2_stream", *arguments)["totals"]["batches"]
+        rest = example("part2_stream", *arguments, examples=WITH_SPARK)["totals"]["batches"]
     finally:
         spark.stop()
     assert rest > 2, rest
@@ -269,7 +271,8 @@ def main():
         said(f"our engine: {len(ours)} windows", began)
 
         began = time.monotonic()
-        sparks = example("part2_stream", *options(folder, "all", "--spark", SPARK, "--lateness", "60d", "--zone-windows", folder / "zones-spark.jsonl"))
+        sparks = example("part2_stream", *options(folder, "all", "--spark", SPARK, "--lateness", "60d", "--zone-windows",
+                                                  folder / "zones-spark.jsonl"), examples=WITH_SPARK)
         columns = [column for column in ours.columns if column not in KEY]
         windows = written(folder / "windows-all")
         compared = equal(windows, ours, columns)

@@ -233,7 +233,8 @@ fn the_same_readings_make_the_same_windows_in_both_engines() {
         ..scene.settings(minutes(7, 7))
     };
     scene.run(&tumbling);
-    assert_same_windows(&scene.written(&tumbling), &mut *engine(tumbling.windowing, &readings));
+    let spark = scene.written(&tumbling);
+    assert_same_windows(&spark, &mut *engine(tumbling.windowing, &readings));
     let reader: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", scene.broker.handle().address())
         .set("group.id", unique())
@@ -241,19 +242,30 @@ fn the_same_readings_make_the_same_windows_in_both_engines() {
         .create()
         .unwrap();
     reader.subscribe(&[&out]).unwrap();
-    let message = loop {
-        if let Some(message) = reader.poll(Duration::from_secs(1)) {
-            break message.unwrap();
-        }
+    let mut arrondissements = BTreeSet::new();
+    for _ in spark.station_windows(Select::ALL).unwrap() {
+        let message = loop {
+            if let Some(message) = reader.poll(Duration::from_secs(1)) {
+                break message.unwrap();
+            }
+        };
+        let value: Value = serde_json::from_slice(message.payload().unwrap()).unwrap();
+        let row: StationWindow = serde_json::from_value(value.clone()).unwrap();
+        let key = format!("{} {}", row.station_code, row.window.start.format("%FT%TZ"));
+        assert_eq!(message.key().unwrap(), key.as_bytes());
+        let mut fields = json!(row);
+        fields["newest"] = value["newest"].clone();
+        assert_alike(&value, &fields, "the message");
+        assert_eq!(value["start"], fields["start"]);
+        arrondissements.insert((row.station_code.to_string(), row.commune, row.arrondissement));
+    }
+    // A window says of its station what its own readings knew: without a commune a code is in no arrondissement.
+    let written = |code: &str, commune: Option<&str>, arrondissement: Option<&str>| {
+        arrondissements.contains(&(code.to_owned(), commune.map(str::to_owned), arrondissement.map(str::to_owned)))
     };
-    let value: Value = serde_json::from_slice(message.payload().unwrap()).unwrap();
-    let row: StationWindow = serde_json::from_value(value.clone()).unwrap();
-    let key = format!("{} {}", row.station_code, row.window.start.format("%FT%TZ"));
-    assert_eq!(message.key().unwrap(), key.as_bytes());
-    let mut fields = json!(row);
-    fields["newest"] = value["newest"].clone();
-    assert_alike(&value, &fields, "the message");
-    assert_eq!(value["start"], fields["start"]);
+    assert!(written("16107", None, None) && written("16107", Some("Paris"), Some("Paris 16e")), "{arrondissements:?}");
+    assert!(written("22504", Some("Montreuil"), Some("Montreuil")), "{arrondissements:?}");
+    assert!(arrondissements.iter().all(|(_, commune, arrondissement)| commune.is_some() || arrondissement.is_none()));
 }
 
 #[test]
