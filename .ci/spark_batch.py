@@ -3,7 +3,7 @@
 
 Usage: spark_batch.py SHARED (from the clone's top, after `cargo build --features spark --example part3_stats`). Takes the address of
 a Spark server from VELIB_SPARK. Needs: polars."""
-import json, os, subprocess, sys, tempfile, time
+import json, os, signal, socket, subprocess, sys, tempfile, time
 from pathlib import Path
 
 import polars as pl
@@ -38,6 +38,10 @@ soon,16108,fetched at no time,true,35,5,30,20,10,true,true,2022-05-12T09:50:00Z,
 NONE_OF_THEM = 9
 
 
+# So that its own Spark is stopped too where this is.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
 def both(*data, overview=False, zone="grid:500m"):
     """Ends unless Spark's answer is ours in every number; Spark's answer."""
     began = time.monotonic()
@@ -51,6 +55,20 @@ def both(*data, overview=False, zone="grid:500m"):
           f"{len(said['zones'])} zones by {zone}{', in one pass' if overview else ''}: Spark by DataFrame"
           f"{'' if overview else ' = Spark SQL'} = polars in every number [{time.monotonic() - began:.0f} s]", flush=True)
     return answer
+
+
+def breaks_off(history):
+    """Told of a server that ends its answers after a second, as others do after two minutes: no row is lost in silence."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "VELIB_SPARK_PORT": str(port), "VELIB_SPARK_ANSWER": "1s"}
+    script = lambda what: subprocess.run([".ci/spark", what], env=environment, check=True, stdout=subprocess.DEVNULL)
+    try:
+        script("start")
+        refused(1, "it broke off its answer", "--spark", f"sc://127.0.0.1:{port}", "--overview", "--data", history)
+    finally:
+        script("stop")
 
 
 def refused(code, said, *options):
@@ -100,3 +118,4 @@ with tempfile.TemporaryDirectory() as folder:
     refused(1, "its columns are not those of the file beside it", "--spark", SPARK, "--data", beside)
     refused(1, "no `fetched_at`, and 3 readings of 1 stations", "--spark", SPARK, "--data", history_without)
     refused(1, "no reading: 0 rows", "--spark", SPARK, "--data", nothing)
+    breaks_off(history)

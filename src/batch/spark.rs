@@ -119,7 +119,7 @@ impl<'s> SparkReadings<'s> {
     /// Sums by station and place, computed once.
     fn sites(&self, engine: Engine, axis: &Named) -> Result<Named> {
         let sites = self.named(engine, "sites", || sql::sites(&axis.name), || dataframe::sites(&axis.table))?;
-        // Not a checkpoint: that is a command, for which its client waits two minutes; for the rows of a table it waits until they come.
+        // Not a checkpoint: that is a command, and of a command it is not seen whether the server broke off.
         self.spark.done(sites.table.cache())?;
         Ok(sites)
     }

@@ -54,12 +54,7 @@ impl Kind {
 /// Which kinds of files a path names, and the first of each.
 fn kinds(spark: &Spark, path: &str) -> Result<Vec<(Kind, String)>> {
     let listed = spark.session().read().format("binaryFile").option("recursiveFileLookup", "true").load(Some(path));
-    let listed = listed.select(["path"]);
-    let rows = spark.wait_for(move || match listed.collect() {
-        Err(error) if error.error_class == "PATH_NOT_FOUND" => Ok(None),
-        rows => rows.map(Some),
-    })?;
-    let Some(rows) = rows else {
+    let Some(rows) = spark.rows_of_files(&listed.select(["path"]))? else {
         let what = format!("the Spark server at {} finds nothing there", spark.url());
         return Err(Error::new(ErrorKind::Data, what)
             .at(Place::file(path))

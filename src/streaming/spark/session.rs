@@ -1,11 +1,10 @@
 //! A Spark server, spoken to by Spark Connect.
 
 use std::net::{TcpStream, ToSocketAddrs};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use spark_connect::row::Row;
 use spark_connect::{DataFrame, SparkError, SparkSession};
 
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -29,6 +28,8 @@ pub struct Spark {
     address: String,
     version: String,
     session: SparkSession,
+    /// Held by who asks: how a question ended is told of the session's last one alone.
+    pub(super) turn: Arc<Mutex<()>>,
 }
 
 impl Spark {
@@ -39,7 +40,7 @@ impl Spark {
         reach(url, &address)?;
         let (session, version) = opened(url)?;
         suits(&version).map_err(|error| error.at(Place::Url(url.to_owned())))?;
-        Ok(Self { url: url.to_owned(), address, version, session })
+        Ok(Self { url: url.to_owned(), address, version, session, turn: Arc::default() })
     }
 
     /// The server's version, such as `4.2.0`.
@@ -70,12 +71,6 @@ impl Spark {
     pub(crate) fn name(&self, table: &DataFrame, name: &str) -> Result<()> {
         let (table, name) = (table.clone(), name.to_owned());
         self.wait_for(move || table.create_or_replace_temp_view(&name))
-    }
-
-    /// The rows of a table.
-    pub(crate) fn rows(&self, table: &DataFrame) -> Result<Vec<Row>> {
-        let table = table.clone();
-        self.wait_for(move || table.collect())
     }
 
     /// What the client answered, with its error as ours.

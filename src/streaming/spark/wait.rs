@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use spark_connect::row::{Row, Value};
 use spark_connect::{DataFrame, SparkError};
 
 use super::session::{Spark, of_spark};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How often to look.
 const LOOK: Duration = Duration::from_secs(1);
@@ -39,6 +40,42 @@ impl Spark {
         }
     }
 
+    /// The rows of a table: all of them, or an error.
+    pub(crate) fn rows(&self, table: &DataFrame) -> Result<Vec<Row>> {
+        let ask = self.asking(table);
+        self.wait_for(ask)?.ok_or_else(|| self.broken_off())
+    }
+
+    /// The rows of a table that Spark reads from files; `None` if it finds nothing at their path.
+    pub(crate) fn rows_of_files(&self, table: &DataFrame) -> Result<Option<Vec<Row>>> {
+        let ask = self.asking(table);
+        let rows = self.wait_for(|| match ask() {
+            Err(error) if error.message().contains("PATH_NOT_FOUND") => Ok(Some(None)),
+            rows => rows.map(|rows| rows.map(Some)),
+        })?;
+        rows.ok_or_else(|| self.broken_off())
+    }
+
+    /// What asks for the rows of a table; `None` if the server broke off before their end. A server ends what it sends after two
+    /// minutes, if it is not told otherwise, and expects to be asked for the rest; the client takes that for the end of the rows.
+    /// Behind the last row the server says what the query has cost: where that is missing, so are rows.
+    fn asking(
+        &self,
+        table: &DataFrame,
+    ) -> impl FnOnce() -> std::result::Result<Option<Vec<Row>>, SparkError> + Send + 'static {
+        let (table, turn) = (table.clone(), Arc::clone(&self.turn));
+        move || {
+            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let rows = table.collect()?;
+            Ok(table.execution_info()?.metrics.map(|_| rows))
+        }
+    }
+
+    fn broken_off(&self) -> Error {
+        of_spark(self.url(), "it broke off its answer, as a server does after two minutes unless it is told otherwise")
+            .way_out("start it with --conf spark.connect.execute.reattachable.senderMaxStreamDuration=0")
+    }
+
     /// The first column of a table, of texts.
     pub(super) fn texts(&self, table: &DataFrame) -> Result<Vec<String>> {
         Ok(texts(self.rows(table)?))
@@ -47,11 +84,8 @@ impl Spark {
     /// The first lines of the text files in a folder of the server's; `None` if there is no such folder. Of a folder whose
     /// name begins with `_`, as Spark's own do, none.
     pub(super) fn lines(&self, folder: &str) -> Result<Option<Vec<String>>> {
-        let table = self.session().read().text(folder).limit(10);
-        self.wait_for(move || match table.collect() {
-            Err(error) if error.message().contains("PATH_NOT_FOUND") => Ok(None),
-            rows => rows.map(|rows| Some(texts(rows))),
-        })
+        let rows = self.rows_of_files(&self.session().read().text(folder).limit(10))?;
+        Ok(rows.map(texts))
     }
 }
 
