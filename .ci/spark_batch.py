@@ -100,14 +100,14 @@ with tempfile.TemporaryDirectory() as folder:
     other = folder / "other.csv"
     other.write_text("a,b\n1,2\n")
 
-    told = both(dirty.parent)
+    # Beside an export of the portal: each --data is read by itself.
+    told = both(dirty.parent, SHARED / "data/opendata-export-2023-02-26.csv", zone="arrondissement")
     found = told["rows"]
     assert (found["unreadable"] + found["torn"], found["torn"], found["repeats"]) == (NONE_OF_THEM, 3, 1), found
     print(f"  of its {len(DIRTY.strip().splitlines())} rows {found['unreadable']} are unreadable and {found['torn']} torn, as here", flush=True)
     both(history)
     # Each reading is in two files: it counts once.
     both(as_csv, history, overview=True)
-    both(SHARED / "data/opendata-export-2023-02-26.csv", zone="arrondissement")
 
     print("What cannot be asked:", flush=True)
     refused(1, "no Spark Connect server answers", "--spark", "sc://127.0.0.1:1", "--data", history)

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Holds the windows of a real Spark to our engine's, and to Spark's own rule of lateness, over the recorded history of 2022.
 
-Usage: spark_stream.py SHARED (from the clone's top, after `cargo build --features spark --examples`; VELIB_SPARK and
-VELIB_KAFKA set; VELIB_VAR where `.ci/spark` keeps its files, if that is not var/; VELIB_EXAMPLES where the programs are that do
-without Spark, if others are to do that part)."""
+Usage: spark_stream.py SHARED (from the clone's top, after `cargo build --features spark --examples`; VELIB_KAFKA set; VELIB_VAR where
+`.ci/spark` keeps its files, if that is not var/; VELIB_EXAMPLES where the programs are that do without Spark, if others are to do that
+part). It starts a Spark of its own."""
 import csv, json, os, shutil, signal, socket, sqlite3, subprocess, sys, tempfile, time
 from pathlib import Path
 
 import polars as pl
 
 PARQUET = Path(sys.argv[1]).resolve() / "data/velib-2022.parquet"
-SPARK, KAFKA = os.environ["VELIB_SPARK"], os.environ["VELIB_KAFKA"]
+KAFKA = os.environ["VELIB_KAFKA"]
 WITH_SPARK = Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "debug/examples"
 EXAMPLES = Path(os.environ.get("VELIB_EXAMPLES") or WITH_SPARK)
 VAR = Path(os.environ.get("VELIB_VAR", "var")).resolve()
@@ -20,6 +20,7 @@ LATENESS = 90 * 60  # What the example has unless told otherwise.
 SUMMARY = ("count", "mean", "time_weighted_mean", "min", "max", "last", "rate", "turnover")
 QUANTITIES = ("mechanical", "ebike", "docks", "occupancy")
 LATE = 50
+STATIONS = 200  # of which what is late is looked at
 KEY = ["station_code", "window_start"]
 
 
@@ -33,8 +34,8 @@ def example(name, *options, examples=EXAMPLES):
     return json.loads(ended.stdout)
 
 
-def publish(source):
-    return example("part1_fetch", "--source", source, "--publish", "--brokers", KAFKA, "--topic", TOPIC, "--json")["published"]
+def publish(source, topic):
+    return example("part1_fetch", "--source", source, "--publish", "--brokers", KAFKA, "--topic", topic, "--json")["published"]
 
 
 FIELDS = ("fetched_at", "stationcode", "name", "is_installed", "capacity", "numdocksavailable", "numbikesavailable", "mechanical",
@@ -64,8 +65,8 @@ def closing_reading(folder):
     return recording(folder / "closing.csv", [{"fetched_at": time, "stationcode": "closing", "duedate": time}])
 
 
-def options(folder, name, *more):
-    return ["--engine", "spark", "--brokers", KAFKA, "--topic", TOPIC, "--checkpoint", folder / f"checkpoint-{name}",
+def options(folder, topic, name, *more):
+    return ["--engine", "spark", "--brokers", KAFKA, "--topic", topic, "--checkpoint", folder / f"checkpoint-{name}",
             "--out", folder / f"windows-{name}", "--window", f"{WINDOW}s", "--zone", "arrondissement", "--until-end", "--json", *more]
 
 
@@ -120,10 +121,10 @@ def all_of_zones(file):
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def our_windows(folder):
-    store = folder / "ours.sqlite"
-    answer = example("part2_stream", "--brokers", KAFKA, "--topic", TOPIC, "--store", f"sqlite:{store}", "--until-end", "--json",
-                     "--window", f"{WINDOW}s", "--zone", "arrondissement", "--zone-windows", folder / "zones.jsonl")
+def our_windows(folder, topic, *more):
+    store = folder / f"{topic}.sqlite"
+    answer = example("part2_stream", "--brokers", KAFKA, "--topic", topic, "--store", f"sqlite:{store}", "--until-end", "--json",
+                     "--window", f"{WINDOW}s", "--zone", "arrondissement", *more)
     with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as connection:
         cursor = connection.execute("SELECT * FROM station_windows WHERE station_code <> 'closing'")
         columns = [column[0] for column in cursor.description]
@@ -131,13 +132,13 @@ def our_windows(folder):
     return answer, rows.drop("samples", "window_end", "revision")
 
 
-def messages(folder):
+def messages(folder, topic, spark):
     """What is in the topic, with its places, read by Spark."""
     # By the Python that has PySpark.
     program = f"""
 from pyspark.sql import SparkSession
-spark = SparkSession.builder.remote("{SPARK}").getOrCreate()
-table = spark.read.format("kafka").option("kafka.bootstrap.servers", "{KAFKA}").option("subscribe", "{TOPIC}").load()
+spark = SparkSession.builder.remote("{spark}").getOrCreate()
+table = spark.read.format("kafka").option("kafka.bootstrap.servers", "{KAFKA}").option("subscribe", "{topic}").load()
 table.selectExpr("partition", "offset", "CAST(value AS STRING) AS value").write.parquet("{folder}/messages")
 spark.stop()
 """
@@ -154,19 +155,19 @@ spark.stop()
     return rows.with_columns((pl.col("at") // (WINDOW * 1000) * WINDOW).alias("window_start"))
 
 
-def batches(checkpoint):
+def batches(checkpoint, topic):
     """For each batch the offsets behind it, by partition, as Spark has noted them before it began."""
     ends = {}
     for path in (checkpoint / "offsets").iterdir():
         if path.name.isdigit():
-            ends[int(path.name)] = {int(one): end for one, end in json.loads(path.read_text().splitlines()[2])[TOPIC].items()}
+            ends[int(path.name)] = {int(one): end for one, end in json.loads(path.read_text().splitlines()[2])[topic].items()}
     return [ends[number] for number in sorted(ends)]
 
 
-def by_sparks_rule(rows, checkpoint):
+def by_sparks_rule(rows, checkpoint, topic):
     """The windows that Spark is to write, with how many readings, and how many messages it is to drop."""
     kept, dropped, watermarks, newest, begin = [], 0, [0], None, {}
-    for end in batches(checkpoint):
+    for end in batches(checkpoint, topic):
         of_batch = rows.filter(pl.any_horizontal(
             (pl.col("partition") == one) & pl.col("offset").is_between(begin.get(one, 0), to - 1) for one, to in end.items()))
         # By the watermark of the batch before: this batch's own closes windows when it has been read.
@@ -182,9 +183,9 @@ def by_sparks_rule(rows, checkpoint):
     return closed.group_by(KEY).agg(pl.len().alias("readings"), known.mean().alias("docks_mean"), known.len().alias("docks_count")), dropped
 
 
-def by_default_lateness(folder, name, rows, ours):
-    expected, dropped = by_sparks_rule(rows, folder / f"checkpoint-{name}")
-    windows = written(folder / f"windows-{name}")
+def by_default_lateness(folder, topic, rows, ours):
+    expected, dropped = by_sparks_rule(rows, folder / "checkpoint-late", topic)
+    windows = written(folder / "windows-late")
     equal(windows, expected, ["readings", "docks_count", "docks_mean"])
     assert dropped >= 2 * LATE and not windows["station_code"].str.starts_with("late-").any(), dropped
     both = ours.join(windows, on=KEY, how="left", suffix="_theirs")
@@ -224,12 +225,11 @@ class OwnSpark:
         shutil.rmtree(self.own, ignore_errors=True)
 
 
-def killed_and_started_again(folder, *more):
-    """The client killed in the middle of a batch and started again beside the query, which lives on in the server; then the server
-    killed, which the client tells; then both again, on what they had kept."""
-    spark = OwnSpark()
-    arguments = [*map(str, options(folder, "killed", *more)), "--spark", spark.url]
-    commits = folder / "checkpoint-killed/commits"
+def killed_and_started_again(spark, folder, arguments):
+    """The answer over the whole topic, of which the client was killed in the middle of a batch and started again beside the query,
+    which lives on in the server; then the server was killed, which the client tells; then both began again, on what they had kept."""
+    arguments = [*map(str, arguments), "--spark", spark.url]
+    commits = folder / "checkpoint-all/commits"
 
     def start_and_wait_for(batches):
         process = subprocess.Popen([WITH_SPARK / "part2_stream", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -239,58 +239,74 @@ def killed_and_started_again(folder, *more):
         time.sleep(1.0)
         return process
 
-    try:
-        spark.start()
-        first = start_and_wait_for(1)
-        first.send_signal(signal.SIGKILL)
-        first.communicate()
-        second = start_and_wait_for(5)
-        spark.kill()
-        at, began = max(int(path.name) for path in commits.iterdir() if path.name.isdigit()), time.monotonic()
-        _, told = second.communicate(timeout=60)
-        last, took = told.splitlines()[-1], time.monotonic() - began
-        assert second.returncode == 1 and last.startswith(f"error: {spark.url}: no Spark Connect server answers"), told
-        spark.start()
-        rest = example("part2_stream", *arguments, examples=WITH_SPARK)["totals"]["batches"]
-    finally:
-        spark.stop()
+    first = start_and_wait_for(1)
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    second = start_and_wait_for(3)
+    spark.kill()
+    at, began = max(int(path.name) for path in commits.iterdir() if path.name.isdigit()), time.monotonic()
+    _, told = second.communicate(timeout=60)
+    last, took = told.splitlines()[-1], time.monotonic() - began
+    assert second.returncode == 1 and last.startswith(f"error: {spark.url}: no Spark Connect server answers"), told
+    spark.start()
+    answer = example("part2_stream", *arguments, examples=WITH_SPARK)
+    rest = answer["totals"]["batches"]
     assert rest > 2, rest
-    return f"client killed, then the server after batch {at}, told in {took:.0f} s; {rest} batches after that"
+    return answer, f"client killed, then the server after batch {at}, told in {took:.0f} s; {rest} batches after that"
+
+
+def the_whole_history(spark, folder):
+    """Both engines over all of it, nothing late, Spark killed in the middle: every window of stations and zones is the same."""
+    began = time.monotonic()
+    published = publish(PARQUET, TOPIC) + publish(late_readings(folder), TOPIC) + publish(closing_reading(folder), TOPIC)
+    said(f"{published} messages in the topic", began)
+
+    began = time.monotonic()
+    answer, ours = our_windows(folder, TOPIC, "--zone-windows", folder / "zones.jsonl")
+    said(f"our engine: {len(ours)} windows", began)
+
+    began = time.monotonic()
+    sparks, killed = killed_and_started_again(spark, folder, options(folder, TOPIC, "all", "--lateness", "60d", "--batch", "60000",
+                                                                     "--zone-windows", folder / "zones-spark.jsonl"))
+    columns = [column for column in ours.columns if column not in KEY]
+    windows = written(folder / "windows-all")
+    compared = equal(windows, ours, columns)
+    # Our engine knows the closing station too: Spark has written no window of it yet.
+    answer["division"]["unknown"] -= 1
+    for part in ("window", "zones", "division", "stations", "usage"):
+        alike(sparks[part], answer[part], part)
+    zones = all_of_zones(folder / "zones.jsonl")
+    alike(all_of_zones(folder / "zones-spark.jsonl"), zones, "windows of zones")
+    assert len(zones) > 60 * len(windows["window_start"].unique()), len(zones)
+    said(f"{killed}: equal to ours, {len(windows)} windows in {compared} columns, {len(zones)} of zones; and the use of the network "
+         f"in the newest", began)
+
+
+def what_is_late(spark, folder):
+    """Spark has a rule of its own for what is late: it keeps to it, reading by reading."""
+    began = time.monotonic()
+    few = folder / "few.parquet"
+    rows = pl.read_parquet(PARQUET)
+    rows.filter(pl.col("stationcode").is_in(rows["stationcode"].unique().sort().head(STATIONS).to_list())).write_parquet(few)
+    topic = f"{TOPIC}-late"
+    published = publish(few, topic) + publish(late_readings(folder), topic) + publish(closing_reading(folder), topic)
+    _, ours = our_windows(folder, topic)
+    example("part2_stream", *options(folder, topic, "late", "--batch", published // 10, "--spark", spark.url), examples=WITH_SPARK)
+    rows = messages(folder, topic, spark.url)
+    assert len(rows) == published
+    said(by_default_lateness(folder, topic, rows, ours), began)
 
 
 def main():
     print("the windows of a real Spark", flush=True)
+    spark = OwnSpark()
     with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
-        began = time.monotonic()
-        published = publish(PARQUET) + publish(late_readings(folder)) + publish(closing_reading(folder))
-        said(f"{published} messages in the topic", began)
-
-        began = time.monotonic()
-        answer, ours = our_windows(folder)
-        said(f"our engine: {len(ours)} windows", began)
-
-        began = time.monotonic()
-        sparks = example("part2_stream", *options(folder, "all", "--spark", SPARK, "--lateness", "60d", "--zone-windows",
-                                                  folder / "zones-spark.jsonl"), examples=WITH_SPARK)
-        columns = [column for column in ours.columns if column not in KEY]
-        windows = written(folder / "windows-all")
-        compared = equal(windows, ours, columns)
-        # Our engine knows the closing station too: Spark has written no window of it yet.
-        answer["division"]["unknown"] -= 1
-        for part in ("window", "zones", "division", "stations", "usage"):
-            alike(sparks[part], answer[part], part)
-        zones = all_of_zones(folder / "zones.jsonl")
-        alike(all_of_zones(folder / "zones-spark.jsonl"), zones, "windows of zones")
-        assert len(zones) > 60 * len(windows["window_start"].unique()), len(zones)
-        said(f"equal to ours, nothing late: {len(windows)} windows in {compared} columns, {len(zones)} of zones; and the use of the "
-             f"network in the newest", began)
-
-        began = time.monotonic()
-        rows = messages(folder)
-        assert len(rows) == published
-        killed = killed_and_started_again(folder, "--batch", "50000")
-        said(f"{killed}: {by_default_lateness(folder, 'killed', rows, ours)}", began)
+        try:
+            spark.start()
+            the_whole_history(spark, Path(folder))
+            what_is_late(spark, Path(folder))
+        finally:
+            spark.stop()
 
 
 main()

@@ -3,7 +3,7 @@
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use spark_connect::{DataFrame, SparkError, SparkSession};
 
@@ -17,6 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long it may take to open a session; a server that has just started takes some seconds.
 const ANSWER: Duration = Duration::from_secs(60);
+
+/// How long after its connection broke a server may take to close its port, which tells that it has gone.
+const ENDING: Duration = Duration::from_secs(5);
+
+/// How often to look for that.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The version that a server must be of: that of the protocol this speaks, and of the functions it asks for.
 const MAJOR: &str = "4";
@@ -38,7 +44,7 @@ impl Spark {
     pub fn connect(url: &str) -> Result<Self> {
         let address = address(url)?;
         reach(url, &address)?;
-        let (session, version) = opened(url)?;
+        let (session, version) = opened(url, &address)?;
         suits(&version).map_err(|error| error.at(Place::Url(url.to_owned())))?;
         Ok(Self { url: url.to_owned(), address, version, session, turn: Arc::default() })
     }
@@ -75,7 +81,7 @@ impl Spark {
 
     /// What the client answered, with its error as ours.
     pub(crate) fn done<T>(&self, answer: std::result::Result<T, SparkError>) -> Result<T> {
-        answer.map_err(|error| of_spark(&self.url, error))
+        answer.map_err(|error| failed(&self.url, &self.address, &error))
     }
 }
 
@@ -107,7 +113,7 @@ fn address(url: &str) -> Result<String> {
 }
 
 /// A session, and the server's version.
-fn opened(url: &str) -> Result<(SparkSession, String)> {
+fn opened(url: &str, address: &str) -> Result<(SparkSession, String)> {
     let asked = url.to_owned();
     let open = move || -> std::result::Result<_, SparkError> {
         let session = SparkSession::builder().remote(&asked).get_or_create()?;
@@ -124,7 +130,7 @@ fn opened(url: &str) -> Result<(SparkSession, String)> {
             .at(Place::Url(url.to_owned()))
             .way_out("give the address of a Spark Connect server by --spark sc://HOST:PORT")
     };
-    answer.recv_timeout(ANSWER).map_err(silent)?.map_err(|error| of_spark(url, error))
+    answer.recv_timeout(ANSWER).map_err(silent)?.map_err(|error| failed(url, address, &error))
 }
 
 fn reach(url: &str, address: &str) -> Result<()> {
@@ -139,6 +145,24 @@ fn reach(url: &str, address: &str) -> Result<()> {
         reached = TcpStream::connect_timeout(&address, PATIENCE);
     }
     reached.map(drop).map_err(|error| away(&error))
+}
+
+/// What the client's error says. Where it is none of the server's but that of a connection, the server may be about to go, and
+/// then it is that which is told.
+fn failed(url: &str, address: &str, error: &SparkError) -> Error {
+    // What a server answers has details: its class and the message's parameters.
+    let of_connection = error.grpc_code.is_some() && error.grpc_details.is_none();
+    if !of_connection {
+        return of_spark(url, error);
+    }
+    let broken = Instant::now();
+    while broken.elapsed() < ENDING {
+        if let Err(away) = reach(url, address) {
+            return away;
+        }
+        thread::sleep(LOOK);
+    }
+    of_spark(url, format!("the connection broke: {error}")).way_out("the server is there: start again")
 }
 
 fn suits(version: &str) -> Result<()> {
@@ -185,6 +209,31 @@ mod tests {
         let error = Spark::connect(&url).unwrap_err();
         assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Spark, 1));
         assert!(error.to_string().starts_with(&format!("{url}: no Spark Connect server answers: ")), "{error}");
+    }
+
+    #[test]
+    fn a_server_that_goes_while_it_is_asked_is_told_from_a_connection_that_broke() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (url, broken) = (format!("sc://{address}"), || {
+            let mut error = SparkError::connect_msg("[Unknown error] transport error");
+            error.grpc_code = Some(2);
+            error
+        });
+        let said =
+            format!("{url}: the connection broke: [Unknown error] transport error; the server is there: start again");
+        assert_eq!(failed(&url, &address, &broken()).to_string(), said);
+        let mut answered = broken();
+        (answered.message, answered.grpc_details) = ("[TABLE_OR_VIEW_NOT_FOUND] none".to_owned(), Some(vec![8]));
+        assert_eq!(failed(&url, &address, &answered).to_string(), format!("{url}: [TABLE_OR_VIEW_NOT_FOUND] none"));
+        // Its port closes only a while after its connection.
+        let ends = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(300));
+            drop(listener);
+        });
+        let error = failed(&url, &address, &broken());
+        assert!(error.to_string().starts_with(&format!("{url}: no Spark Connect server answers: ")), "{error}");
+        ends.join().unwrap();
     }
 
     #[test]

@@ -28,11 +28,6 @@ impl Spark {
         thread::spawn(move || drop(to_me.send(ask())));
         loop {
             match answer.recv_timeout(LOOK) {
-                Ok(Err(error)) => {
-                    // Of a server that has just gone the client may say no more than that a transport failed.
-                    self.reach()?;
-                    return self.done(Err(error));
-                }
                 Ok(answer) => return self.done(answer),
                 Err(RecvTimeoutError::Timeout) => self.reach()?,
                 Err(RecvTimeoutError::Disconnected) => return Err(of_spark(self.url(), "its client has failed")),
