@@ -71,9 +71,9 @@ def breaks_off(history):
         script("stop")
 
 
-def refused(code, said, *options):
+def refused(code, said, *options, engine=("--engine", "spark")):
     """One line that says what is wrong."""
-    told = subprocess.run([EXAMPLE, "--engine", "spark", *options], capture_output=True, text=True)
+    told = subprocess.run([EXAMPLE, *engine, *options], capture_output=True, text=True)
     lines = told.stderr.strip().splitlines()
     assert told.returncode == code and len(lines) == 1 and said in lines[0] and not told.stdout, (told.returncode, told.stderr[-2000:])
     print(f"  {lines[0]} [exit {code}]", flush=True)
@@ -89,10 +89,24 @@ with tempfile.TemporaryDirectory() as folder:
     dirty.parent.mkdir()
     dirty.write_text(HEADER + DIRTY)
 
-    told, beside = dirty.read_text(), folder / "beside"
+    # Parquet whose files have other columns, in another order.
+    rows = pl.read_parquet(history)
+    rows = [rows.filter(pl.col("stationcode") == code).unique("duedate") for code in ("16107", "21001")]
+    rows[0].drop("mechanical", "ebike").write_parquet(dirty.parent / "a.parquet")
+    rows[1].select(reversed(rows[1].columns)).write_parquet(dirty.parent / "b.parquet")
+    aliases, nanoseconds = folder / "aliases", folder / "nanoseconds.parquet"
+    aliases.mkdir()
+    rows[0].write_parquet(aliases / "a.parquet")
+    rows[1].rename({"numdocksavailable": "Nombre bornettes libres"}).write_parquet(aliases / "b.parquet")
+    rows[0].with_columns(pl.col("duedate").dt.cast_time_unit("ns")).write_parquet(nanoseconds)
+
+    told, beside, unnamed = dirty.read_text(), folder / "beside", folder / "unnamed"
     beside.mkdir()
     (beside / "a.csv").write_text(told)
     (beside / "b.csv").write_text(told.replace("capacity,numdocksavailable", "numdocksavailable,capacity", 1))
+    unnamed.mkdir()
+    for file in beside.iterdir():
+        (unnamed / file.name).write_text("".join(f"{number},{line}\n" for number, line in enumerate(file.read_text().splitlines())).replace("0", "", 1))
     history_without = folder / "without.csv"
     history_without.write_text("stationcode,duedate\n" + "".join(f"16107,2022-05-12T09:0{minute}:00Z\n" for minute in range(3)))
     nothing = folder / "nothing.csv"
@@ -116,6 +130,11 @@ with tempfile.TemporaryDirectory() as folder:
     refused(1, "finds nothing there", "--spark", SPARK, "--data", folder / "none.csv")
     refused(1, "columns missing: stationcode, duedate", "--spark", SPARK, "--data", other)
     refused(1, "its columns are not those of the file beside it", "--spark", SPARK, "--data", beside)
+    refused(1, "a column has no name, or two have the same", "--spark", SPARK, "--data", unnamed)
+    refused(1, "and another say the same", "--spark", SPARK, "--data", aliases)
+    refused(1, "such as times in nanoseconds", "--spark", SPARK, "--data", nanoseconds)
+    refused(1, "give a path or an address that it can read", "--spark", SPARK, "--data", "nowhere://velib/a.csv")
+    refused(2, "only Spark needs it", "--spark", SPARK, "--check", "--query", "SELECT 1", engine=())
     refused(1, "no `fetched_at`, and 3 readings of 1 stations", "--spark", SPARK, "--data", history_without)
     refused(1, "no reading: 0 rows", "--spark", SPARK, "--data", nothing)
     breaks_off(history)

@@ -225,29 +225,53 @@ class OwnSpark:
         shutil.rmtree(self.own, ignore_errors=True)
 
 
+class Shown:
+    """A program that takes its stderr for a terminal, and so shows how far it is after each batch."""
+
+    def __init__(self, command):
+        self.terminal, inside = os.openpty()
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=inside)
+        os.close(inside)
+        os.set_blocking(self.terminal, False)
+        self.shown = b""
+
+    def told(self):
+        try:
+            while part := os.read(self.terminal, 65536):
+                self.shown += part
+        except OSError:  # Nothing now, or nothing any more.
+            pass
+        return self.shown.decode().replace("\x1b[K", "").replace("\r", "\n")
+
+    def wait_until(self, so):
+        """And a second more, into the next batch."""
+        while self.process.poll() is None and not so(self.told()):
+            time.sleep(0.05)
+        assert self.process.poll() is None, f"it ended before it was killed: {self.told()}"
+        time.sleep(1.0)
+
+    def end(self):
+        return self.process.wait(timeout=60), self.told().rstrip()
+
+
 def killed_and_started_again(spark, folder, arguments):
     """The answer over the whole topic, of which the client was killed in the middle of a batch and started again beside the query,
     which lives on in the server; then the server was killed, which the client tells; then both began again, on what they had kept."""
     arguments = [*map(str, arguments), "--spark", spark.url]
     commits = folder / "checkpoint-all/commits"
 
-    def start_and_wait_for(batches):
-        process = subprocess.Popen([WITH_SPARK / "part2_stream", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        while process.poll() is None and not (commits / str(batches)).exists():
-            time.sleep(0.05)
-        assert process.poll() is None, f"it ended before it was killed: {process.communicate()}"
-        time.sleep(1.0)
-        return process
-
-    first = start_and_wait_for(1)
-    first.send_signal(signal.SIGKILL)
-    first.communicate()
-    second = start_and_wait_for(3)
+    first = Shown([WITH_SPARK / "part2_stream", *arguments])
+    first.wait_until(lambda _: (commits / "1").exists())
+    first.process.kill()
+    first.process.wait()
+    # A query of its own has ended a batch, not the first one's, which lived on.
+    second = Shown([WITH_SPARK / "part2_stream", *arguments])
+    second.wait_until(lambda told: " took " in told)
     spark.kill()
     at, began = max(int(path.name) for path in commits.iterdir() if path.name.isdigit()), time.monotonic()
-    _, told = second.communicate(timeout=60)
+    code, told = second.end()
     last, took = told.splitlines()[-1], time.monotonic() - began
-    assert second.returncode == 1 and last.startswith(f"error: {spark.url}: no Spark Connect server answers"), told
+    assert code == 1 and last.startswith(f"error: {spark.url}: no Spark Connect server answers"), told
     spark.start()
     answer = example("part2_stream", *arguments, examples=WITH_SPARK)
     rest = answer["totals"]["batches"]

@@ -89,10 +89,10 @@ fn main() -> ExitCode {
             TableSettings { max_gap: options.max_gap, zones: options.zone.as_deref().map(Zones::open).transpose()? };
         // So that a wrong one is refused before anything is read.
         Table::with(&[], &settings)?;
+        options.spark.refuse_without_spark(options.engine)?;
         if let Some(question) = options.query.question(options.out.as_deref(), &settings)? {
             return question.answer(options.data.read()?);
         }
-        options.spark.refuse_without_spark(options.engine)?;
         if options.engine == Some(EngineName::Spark) {
             return spark(&options, &settings);
         }

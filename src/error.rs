@@ -131,6 +131,12 @@ impl Error {
         &self.0.message
     }
 
+    /// Whether it says what can be done.
+    #[cfg(feature = "spark")]
+    pub(crate) fn has_way_out(&self) -> bool {
+        self.0.way_out.is_some()
+    }
+
     /// Whether it is that no more can be written until somebody makes room.
     pub fn is_disk_full(&self) -> bool {
         self.0.is_disk_full

@@ -7,6 +7,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::Write as _;
 use std::process::Output;
 use std::time::Duration;
@@ -323,12 +324,14 @@ fn a_query_goes_on_where_it_was_stopped_or_replaced_with_each_window_once() {
     let (began, begins) = std::sync::mpsc::channel();
     let one = std::thread::spawn(move || {
         let spark = Spark::connect(&url).unwrap();
-        consume_with_spark(&spark, &handle, &replaced, &mut |_| began.send(()).unwrap_or(())).unwrap()
+        consume_with_spark(&spark, &handle, &replaced, &mut |_| began.send(()).unwrap_or(())).unwrap_err()
     });
     begins.recv().unwrap();
     let last = SparkStreamSettings { until_end: true, ..settings };
     let rest = scene.run(&last);
-    assert!(one.join().unwrap().messages > 0 && rest.batches > 0, "{rest:?}");
+    assert!(rest.batches > 0, "{rest:?}");
+    let told = one.join().unwrap().to_string();
+    assert!(told.contains("was ended from outside, before it had read all: its checkpoint was taken over"), "{told}");
 
     let written = scene.written(&last);
     let windows = written.station_windows(Select::ALL).unwrap();
@@ -373,6 +376,12 @@ fn what_cannot_be_is_said_on_one_line() {
     assert_failed(&ended, &["checkpoint belongs to another query: output to ", "windows, not ", "other; "]);
     let ended = run(&url, &[&of_topic[..2], &["--checkpoint", "new", "--out", "windows"]].concat());
     assert_failed(&ended, &["windows: holds the windows of another checkpoint", "another --out"]);
+    // No folder can be made below a file.
+    fs::write(scene.folder.path().join("file"), "").unwrap();
+    let ended = run(&url, &[&of_topic[..2], &["--checkpoint", "file/checkpoint", "--out", "new"]].concat());
+    assert_failed(&ended, &["file/checkpoint", "give a --checkpoint that it can write"]);
+    let ended = run(&url, &[&of_topic[..2], &["--checkpoint", "new", "--out", "file/windows"]].concat());
+    assert_failed(&ended, &["file/windows", "give an --out and a --checkpoint that it can write"]);
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let away = format!("sc://127.0.0.1:{port}");
     assert_failed(&run(&away, &of_topic), &[&away, ": no Spark Connect server answers: "]);

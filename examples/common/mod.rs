@@ -256,9 +256,10 @@ pub struct KafkaOptions {
 }
 
 impl KafkaOptions {
-    /// Whether it is to be spoken to in a way of its own.
-    pub fn is_configured(&self) -> bool {
-        self.kafka_config.is_some()
+    /// Whether it is to be spoken to in a way of its own, by the file or by the environment.
+    #[cfg(feature = "spark")]
+    pub fn is_configured(&self) -> Result<bool> {
+        Ok(!ClientProperties::load(self.kafka_config.as_deref())?.is_empty())
     }
 
     /// Reaches the broker, or starts the embedded one.

@@ -79,10 +79,9 @@ mod with_spark {
             return Err(missing("--brokers", "HOST:PORT"));
         }
         asked.source.refuse_beside_brokers(asked.kafka)?;
-        if asked.kafka.is_configured() {
-            return Err(
-                Error::usage("--kafka-config", "Spark is told of no TLS and no user here").way_out("leave it out")
-            );
+        if asked.kafka.is_configured()? {
+            return Err(Error::usage("--kafka-config", "Spark is told of no TLS and no user here")
+                .way_out("leave it out, and VELIB_KAFKA_CONFIG_... out of the environment"));
         }
         let url = asked.spark.spark.as_deref().ok_or_else(|| missing("--spark", "sc://HOST:PORT"))?;
         let checkpoint = asked.spark.checkpoint.as_deref().ok_or_else(|| missing("--checkpoint", "DIR"))?;
@@ -106,7 +105,7 @@ mod with_spark {
         let broker = asked.kafka.open()?;
         let spark = Spark::connect(url)?;
         common::headline(asked.json, format_args!("Kafka:  {}", broker.describe()))?;
-        common::headline(asked.json, format_args!("Spark:  {url}, version {}", spark.version()))?;
+        common::headline(asked.json, format_args!("Spark:  {}, version {}", spark.url(), spark.version()))?;
         common::headline(asked.json, format_args!("Output: {output}, windows of {}", asked.windowing))?;
         if let SparkOutput::Topic(topic) = &output {
             let compacted = TopicSettings { retention: Retention::LastOfEachKey, ..TopicSettings::named(topic) };

@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::station::StationCode;
 
 /// The answers of an engine. Their columns are the names read below.
+#[derive(Default)]
 pub(super) struct Answers {
     pub(super) stations: DataFrame,
     pub(super) sometimes_empty: DataFrame,
@@ -292,8 +293,16 @@ fn read_sometimes_empty(frame: &DataFrame) -> Result<Vec<SometimesEmpty>> {
         .collect()
 }
 
+/// An answer without a row still has its columns.
+fn was_not_asked(answer: &DataFrame) -> bool {
+    answer.width() == 0
+}
+
 /// The spells of each station that has one.
 fn read_spells(frame: &DataFrame) -> Result<BTreeMap<String, Spells>> {
+    if was_not_asked(frame) {
+        return Ok(BTreeMap::new());
+    }
     let cells = Cells(frame);
     let (codes, number, longest) = (cells.texts("stationcode")?, cells.counts("number")?, cells.counts("longest")?);
     let spells = |row: usize| Spells { number: number[row], longest_seconds: Some(seconds(longest[row])) };
@@ -302,6 +311,9 @@ fn read_spells(frame: &DataFrame) -> Result<BTreeMap<String, Spells>> {
 
 /// The week of each station that has one, and of all of them.
 fn read_hours(frame: &DataFrame) -> Result<(BTreeMap<String, WeekSums>, WeekSums)> {
+    if was_not_asked(frame) {
+        return Ok(Default::default());
+    }
     let cells = Cells(frame);
     let (codes, hours, held) = (cells.texts("stationcode")?, cells.counts("week_hour")?, cells.counts("held")?);
     let (bikes, capacity) = (cells.sums("bikes_sum_held")?, cells.sums("capacity_sum_held")?);
@@ -321,6 +333,9 @@ fn read_hours(frame: &DataFrame) -> Result<(BTreeMap<String, WeekSums>, WeekSums
 }
 
 fn read_zones(frame: &DataFrame) -> Result<Vec<ZonePart>> {
+    if was_not_asked(frame) {
+        return Ok(Vec::new());
+    }
     let cells = Cells(frame);
     let zones = cells.texts("zone")?;
     let (stations, readings, open) = (cells.counts("stations")?, cells.counts("readings")?, cells.counts("open")?);

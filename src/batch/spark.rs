@@ -53,6 +53,11 @@ pub struct RowsOfSpark {
 /// | times | to the nanosecond | to the microsecond |
 /// | a text that is not UTF-8 | unknown | read, with U+FFFD where it is not |
 /// | CSV files of different columns in one folder | each by its own | refused: one `--data` each |
+/// | Parquet files of different columns in one folder | each by its own | by all of theirs; two names for one field are refused |
+/// | times of Parquet in nanoseconds | read | refused by Spark |
+///
+/// What Spark holds in its memory meanwhile it lets go at the end; of a process that was killed it keeps it until its own end, and
+/// gives it to nobody else.
 pub struct SparkReadings<'s> {
     spark: &'s Spark,
     settings: TableSettings,
@@ -64,6 +69,30 @@ pub struct SparkReadings<'s> {
 struct Named {
     table: DataFrame,
     name: String,
+}
+
+/// A table that the server computes once and holds in its memory for as long as this lives. Not a checkpoint: that is a command,
+/// and of a command it is not seen whether the server broke off.
+struct Held<'t> {
+    spark: &'t Spark,
+    table: &'t DataFrame,
+}
+
+impl<'t> Held<'t> {
+    fn new(spark: &'t Spark, table: &'t Named) -> Result<Self> {
+        let table = &table.table;
+        spark.done(table.cache())?;
+        Ok(Self { spark, table })
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if self.spark.reach().is_ok() {
+            // Where this fails it costs the server's memory, and no answer: nobody else is given the table.
+            let _ = self.table.unpersist(false);
+        }
+    }
 }
 
 impl<'s> SparkReadings<'s> {
@@ -83,7 +112,7 @@ impl<'s> SparkReadings<'s> {
     pub fn gather(&self, engine: Engine) -> Result<(Gathered, RowsOfSpark)> {
         let observed = self.observed(engine)?;
         // Read and sorted once, for all questions.
-        self.spark.done(observed.table.cache())?;
+        let _held = Held::new(self.spark, &observed)?;
         let found = self.counted(&observed, "1")?;
         let axis = self.named(
             engine,
@@ -96,9 +125,16 @@ impl<'s> SparkReadings<'s> {
             self.asked(engine, || sql::spells(&axis.name, "empty"), || dataframe::spells(&axis.table, "empty"))?;
         let hours = self.asked(engine, || sql::hours(&axis.name), || dataframe::hours(&axis.table))?;
         let sites = self.sites(engine, &axis)?;
-        let part = self.put_together(engine, &sites, [full, empty, hours])?;
-        self.spark.done(observed.table.unpersist(false))?;
-        Ok((Gathered::of(engine, self.settings.max_gap, part), found))
+        let _sites_held = Held::new(self.spark, &sites)?;
+        let zoned = self.zoned(engine, &sites)?;
+        let answers = Answers {
+            full_spells: full,
+            empty_spells: empty,
+            hours,
+            by_station: self.zones(engine, &zoned, "stationcode")?,
+            ..self.answers(engine, &zoned)?
+        };
+        Ok((Gathered::of(engine, self.settings.max_gap, Partial::read(&answers)?), found))
     }
 
     /// What counts every reading once, in one pass over the files; and what was found in them.
@@ -107,8 +143,10 @@ impl<'s> SparkReadings<'s> {
         let axis =
             self.named(engine, "axis", || sql::timeless(&observed.name), || dataframe::timeless(&observed.table))?;
         let sites = self.sites(engine, &axis)?;
+        let _held = Held::new(self.spark, &sites)?;
         let found = self.counted(&sites, "readings")?;
-        let part = self.put_together(engine, &sites, [none(), none(), none()])?;
+        let zoned = self.zoned(engine, &sites)?;
+        let part = Partial::read(&self.answers(engine, &zoned)?)?;
         Ok((Overview::from(&part.finish(self.settings.max_gap)), found))
     }
 
@@ -116,43 +154,41 @@ impl<'s> SparkReadings<'s> {
         self.named(engine, "observed", || sql::observed(&self.rows.name), || dataframe::observed(&self.rows.table))
     }
 
-    /// Sums by station and place, computed once.
+    /// Sums by station and place.
     fn sites(&self, engine: Engine, axis: &Named) -> Result<Named> {
-        let sites = self.named(engine, "sites", || sql::sites(&axis.name), || dataframe::sites(&axis.table))?;
-        // Not a checkpoint: that is a command, and of a command it is not seen whether the server broke off.
-        self.spark.done(sites.table.cache())?;
-        Ok(sites)
+        self.named(engine, "sites", || sql::sites(&axis.name), || dataframe::sites(&axis.table))
     }
 
-    /// From sums by station and place to those of stations and zones, and to what an engine of our own would have computed.
-    fn put_together(&self, engine: Engine, sites: &Named, timed: [Frame; 3]) -> Result<Partial> {
+    /// The sums with the zones that each is in.
+    fn zoned(&self, engine: Engine, sites: &Named) -> Result<Named> {
         let places = self.places(sites)?;
-        let zoned = self.named(
+        self.named(
             engine,
             "zoned",
             || sql::zoned(&sites.name, &places.name),
             || dataframe::zoned(&sites.table, &places.table),
-        )?;
-        let zones =
-            |by: &str| self.asked(engine, || sql::zones(&zoned.name, by), || dataframe::zones(&zoned.table, by));
-        let [full_spells, empty_spells, hours] = timed;
-        let answers = Answers {
+        )
+    }
+
+    /// What is said of stations and zones without a time axis.
+    fn answers(&self, engine: Engine, zoned: &Named) -> Result<Answers> {
+        let zones = |by: &str| self.zones(engine, zoned, by);
+        Ok(Answers {
             stations: self.asked(engine, || sql::stations(&zoned.name), || dataframe::stations(&zoned.table))?,
             sometimes_empty: self.asked(
                 engine,
                 || sql::sometimes_empty(&zoned.name),
                 || dataframe::sometimes_empty(&zoned.table),
             )?,
-            full_spells,
-            empty_spells,
-            hours,
             communes: zones("commune")?,
             arrondissements: zones("arrondissement")?,
-            zones: zones("zone")?,
-            by_station: zones("stationcode")?,
-        };
-        self.spark.done(sites.table.unpersist(false))?;
-        Partial::read(&answers)
+            zones: if self.settings.zones.is_some() { zones("zone")? } else { Frame::default() },
+            ..Answers::default()
+        })
+    }
+
+    fn zones(&self, engine: Engine, zoned: &Named, by: &str) -> Result<Frame> {
+        self.asked(engine, || sql::zones(&zoned.name, by), || dataframe::zones(&zoned.table, by))
     }
 
     /// The zone of each site by the division that was asked for: what that is only this library knows.
@@ -263,12 +299,6 @@ fn of_files(error: Error) -> Error {
     error.way_out("it is damaged, or its columns are not those of the file beside it: then give it a --data of its own")
 }
 
-/// The answer to a question of spells and hours that was not put.
-fn none() -> Frame {
-    let names = ["stationcode", "number", "longest", "week_hour", "held", "bikes_sum_held", "capacity_sum_held"];
-    to_polars::frame(&names.map(str::to_owned), &[]).unwrap_or_default()
-}
-
 /// The zone that a station of this code, in this commune and at this place is in.
 fn zone_of(zones: &Zones, site: &Row) -> Option<String> {
     let text = |at: usize| site.get(at).and_then(Value::as_str);
@@ -280,4 +310,42 @@ fn zone_of(zones: &Zones, site: &Row) -> Option<String> {
         ..StationStatus::unknown(StationCode::new(text(0)?).ok()?, DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH)
     };
     zones.zone_of(&Station::of(&reading))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn what_a_session_that_is_gone_had_held_is_given_to_nobody() {
+        let Ok(url) = std::env::var("VELIB_SPARK") else {
+            // Not by `println!`, which the test runner keeps to itself.
+            return std::io::stderr().write_all(b"skipped: VELIB_SPARK is not set\n").unwrap();
+        };
+        let folder = tempfile::tempdir().unwrap();
+        #[cfg(unix)]
+        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let write = |name: &str, minute: u8| {
+            let text =
+                format!("fetched_at,stationcode,duedate\n2022-05-12T11:00:00Z,1013,2022-05-12T10:0{minute}:00Z\n");
+            std::fs::write(folder.path().join(name), text).unwrap();
+        };
+        write("a.csv", 1);
+        let paths = [folder.path().to_str().unwrap().to_owned()];
+        let ask = |is_killed: bool| {
+            let spark = Spark::connect(&url).unwrap();
+            let readings = SparkReadings::open(&spark, &paths, &TableSettings::default()).unwrap();
+            if is_killed {
+                let observed = readings.observed(Engine::DataFrame).unwrap();
+                std::mem::forget(Held::new(&spark, &observed).unwrap());
+                return readings.counted(&observed, "1").unwrap().readings;
+            }
+            readings.gather(Engine::DataFrame).unwrap().1.readings
+        };
+        assert_eq!(ask(true), 1);
+        write("b.csv", 2);
+        assert_eq!(ask(false), 2);
+    }
 }

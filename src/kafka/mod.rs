@@ -66,7 +66,7 @@ pub use producer::{Publisher, Sink};
 pub use properties::ClientProperties;
 pub use publish::{FeedLag, PollReport, PublishEvent, PublishSettings, PublishTotals, SILENT_AFTER, publish};
 pub use seen::{Memory, TopicMemory, WINDOW};
-#[cfg(feature = "spark")]
-pub(crate) use topic::existing_topic;
 pub use topic::{Retention, TopicReport, TopicSettings, ensure_topic};
+#[cfg(feature = "spark")]
+pub(crate) use topic::{ends_of_topic, existing_topic};
 pub use transaction::{GroupMember, TransactionalPublisher};

@@ -89,6 +89,11 @@ impl ClientProperties {
         Self::merged(file, environment.collect())
     }
 
+    /// Whether nothing was said.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// What a user is to be told before it is used, a sentence each.
     pub fn cautions(&self) -> &[String] {
         &self.cautions

@@ -5,6 +5,8 @@
 //! word, and consumers read nothing. So a topic of ours keeps its readings for ever unless told otherwise, and for a
 //! topic of somebody else's [`TopicReport::warning`] says what would be lost.
 
+#[cfg(feature = "spark")]
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -14,6 +16,8 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::broker::{ANSWER, Broker, BrokerHandle};
+#[cfg(feature = "spark")]
+use super::scan::Scan;
 use crate::error::{Error, ErrorKind, Place, Result};
 
 /// What a topic is to be if it has to be created.
@@ -93,6 +97,14 @@ pub(crate) fn existing_topic(broker: &BrokerHandle, topic: &str) -> Result<Strin
     let cluster = admin.inner().fetch_cluster_id(ANSWER);
     let cluster = cluster.ok_or_else(|| broker.error("the broker does not say which cluster it is of"))?;
     Ok(format!("{cluster}/{topic}"))
+}
+
+/// For each partition of a topic the offset after its last message.
+#[cfg(feature = "spark")]
+pub(crate) fn ends_of_topic(broker: &BrokerHandle, topic: &str) -> Result<BTreeMap<i32, i64>> {
+    let scan = Scan::new(broker, topic)?;
+    let partitions = scan.partitions(broker)?.unwrap_or_default();
+    (0..partitions).map(|partition| Ok((partition, scan.ends_of(partition)?.1))).collect()
 }
 
 impl TopicSettings {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use spark_connect::functions::expr;
 use spark_connect::row::Value;
-use spark_connect::{DataFrame, DataType, StructField};
+use spark_connect::{DataFrame, DataType, StructField, lit_string};
 
 use super::cells::{checked, sql_type, typed};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -20,11 +20,13 @@ const TORN: &str = "velib_torn";
 pub(super) fn read(spark: &Spark, paths: &[String]) -> Result<DataFrame> {
     let mut tables = Vec::new();
     for (source, path) in paths.iter().enumerate() {
-        for (kind, first) in kinds(spark, path)? {
-            tables.push(rows(spark, source, path, kind, &first)?);
+        for found in found(spark, path)? {
+            tables.push(rows(spark, source, path, &found)?);
         }
     }
     let all = tables.into_iter().reduce(|all, table| all.union_by_name(&table));
+    // So that the server does not take it for the table of a session before, whose files may have been others.
+    let all = all.map(|all| all.with_column("session", lit_string(&spark.own())));
     all.ok_or_else(|| Error::usage("--data", "Spark reads files").way_out("name one, a folder, or an address of them"))
 }
 
@@ -51,10 +53,26 @@ impl Kind {
     }
 }
 
-/// Which kinds of files a path names, and the first of each.
-fn kinds(spark: &Spark, path: &str) -> Result<Vec<(Kind, String)>> {
+/// Files of one kind.
+struct Found {
+    kind: Kind,
+    /// The first by its name.
+    first: String,
+    are_many: bool,
+}
+
+const OTHER_COLUMNS: &str = "give it a --data of its own";
+
+impl Found {
+    fn error(&self, message: String) -> Error {
+        Error::new(ErrorKind::Data, message).at(Place::file(&self.first))
+    }
+}
+
+/// The files that a path names, by their kinds.
+fn found(spark: &Spark, path: &str) -> Result<Vec<Found>> {
     let listed = spark.session().read().format("binaryFile").option("recursiveFileLookup", "true").load(Some(path));
-    let Some(rows) = spark.rows_of_files(&listed.select(["path"]))? else {
+    let Some(rows) = spark.rows_of_files(&listed.select(["path"]), path)? else {
         let what = format!("the Spark server at {} finds nothing there", spark.url());
         return Err(Error::new(ErrorKind::Data, what)
             .at(Place::file(path))
@@ -63,25 +81,35 @@ fn kinds(spark: &Spark, path: &str) -> Result<Vec<(Kind, String)>> {
     let mut files: Vec<String> =
         rows.iter().filter_map(|row| row.get(0).and_then(Value::as_str).map(str::to_owned)).collect();
     files.sort_unstable();
-    let first = |kind: Kind| files.iter().find(|file| Kind::of(file) == Some(kind)).map(|file| (kind, file.clone()));
-    let kinds: Vec<_> = Kind::ALL.into_iter().filter_map(first).collect();
-    if kinds.is_empty() {
+    let of_kind = |kind: Kind| {
+        let mut files = files.iter().filter(|file| Kind::of(file) == Some(kind));
+        Some(Found { kind, first: files.next()?.clone(), are_many: files.next().is_some() })
+    };
+    let found: Vec<_> = Kind::ALL.into_iter().filter_map(of_kind).collect();
+    if found.is_empty() {
         return Err(Error::new(ErrorKind::Data, "Spark finds no .csv and no .parquet there")
             .at(Place::file(path))
             .way_out("name such a file, or a folder or pattern of them"));
     }
-    Ok(kinds)
+    Ok(found)
 }
 
 /// The rows of the files of one kind.
-fn rows(spark: &Spark, source: usize, path: &str, kind: Kind, first: &str) -> Result<DataFrame> {
+fn rows(spark: &Spark, source: usize, path: &str, found: &Found) -> Result<DataFrame> {
+    let Found { kind, first, are_many } = found;
+    let (kind, are_many) = (*kind, *are_many);
     let reader = spark.session().read().option("recursiveFileLookup", "true").option("pathGlobFilter", kind.files());
     let (table, columns) = match kind {
         Kind::Parquet => {
-            let table = reader.parquet(path);
+            // Else the columns would be those of one file, and what others have besides would be lost.
+            let table = reader.option("mergeSchema", if are_many { "true" } else { "false" }).parquet(path);
             let asked = table.clone();
-            let DataType::Struct { fields } = spark.wait_for(move || asked.schema())? else {
-                return Err(Error::new(ErrorKind::Data, "Spark sees no table in it").at(Place::file(first)));
+            let unreadable = "it is damaged, or keeps a column in a way that Spark does not read, such as times in nanoseconds, or not \
+                              as the file beside it: then give it a --data of its own";
+            let schema =
+                spark.wait_for(move || asked.schema()).map_err(|error| spark.about(error, first, unreadable))?;
+            let DataType::Struct { fields } = schema else {
+                return Err(found.error("Spark sees no table in it".to_owned()));
             };
             let column =
                 |field: StructField| (format!("`{}`", field.name.replace('`', "``")), field.name, field.data_type);
@@ -97,6 +125,11 @@ fn rows(spark: &Spark, source: usize, path: &str, kind: Kind, first: &str) -> Re
             let different: HashSet<_> = names.iter().map(|name| name.to_lowercase()).collect();
             // By its names Spark holds every file beside the first to them. They may be none for it, or stand there twice.
             let is_named = different.len() == names.len() && !different.contains("");
+            if are_many && !is_named {
+                let what =
+                    "a column has no name, or two have the same: Spark would not see if a file beside it has others";
+                return Err(found.error(what.to_owned()).way_out(format!("name each column once, or {OTHER_COLUMNS}")));
+            }
             let by_place = |place: usize| if is_named { quoted[place].clone() } else { format!("c{place}") };
             let schema: Vec<_> = (0..names.len()).map(|place| format!("{} STRING", by_place(place))).collect();
             let table = reader
@@ -114,14 +147,24 @@ fn rows(spark: &Spark, source: usize, path: &str, kind: Kind, first: &str) -> Re
         }
     };
     let names: Vec<&str> = columns.iter().map(|(_, name, _)| name.as_str()).collect();
-    let slots = slots(&names);
-    suffice(&names, &slots).map_err(|error| error.at(Place::file(first)))?;
+    let fields = slots(&names);
+    suffice(&names, &fields).map_err(|error| error.at(Place::file(first)))?;
+    // Of two for one field the first would be read, in all files.
+    let is_again = |&place: &usize| slots(&names[place..=place]) != fields[place..=place];
+    if are_many
+        && kind == Kind::Parquet
+        && let Some(again) = (0..names.len()).find(is_again)
+    {
+        let what =
+            format!("the column {} and another say the same: they may be those of different files", names[again]);
+        return Err(found.error(what).way_out(format!("give both one name, or {OTHER_COLUMNS}")));
+    }
     let mut cells = Vec::new();
-    for ((cell, name, data_type), slot) in columns.iter().zip(&slots) {
+    for ((cell, name, data_type), slot) in columns.iter().zip(&fields) {
         let read = |field: Field, cell: &str| {
             typed(field, cell, data_type).map(|typed| (field, typed)).ok_or_else(|| {
-                Error::new(ErrorKind::Data, format!("the column {name} of type {data_type} cannot be read"))
-                    .at(Place::file(first))
+                found
+                    .error(format!("the column {name} of type {data_type} cannot be read"))
                     .way_out(format!("store it as {}", sql_type(field)))
             })
         };

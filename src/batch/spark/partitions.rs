@@ -8,7 +8,7 @@ use spark_connect::functions::spark_partition_id;
 use spark_connect::row::Value;
 use spark_connect::{DataFrame, col};
 
-use super::{Named, SparkReadings, dataframe};
+use super::{Held, Named, SparkReadings, dataframe};
 use crate::batch::engine::Engine;
 use crate::batch::partitions::{PartitionTimes, check, counted};
 use crate::error::Result;
@@ -35,13 +35,12 @@ impl SparkReadings<'_> {
         check(many)?;
         let found = rows_of_each(self.spark, &self.rows.table)?;
         let observed = self.observed(Engine::DataFrame)?;
-        self.spark.done(observed.table.cache())?;
+        let _held = Held::new(self.spark, &observed)?;
         let (mut ones, mut manys) = (Vec::new(), Vec::new());
         for _ in 0..=repeats.get() {
             ones.push(self.run(&observed, one)?);
             manys.push(self.run(&observed, many)?);
         }
-        self.spark.done(observed.table.unpersist(false))?;
         let cores = self.spark.done(self.spark.session().conf().get_with_default("spark.master", Some("")))?;
         Ok(SparkPartitions {
             found,

@@ -63,7 +63,7 @@ pub(super) fn claim(spark: &Spark, brokers: &str, settings: &SparkStreamSettings
             .at(Place::Topic(name.clone()))
             .way_out("give another --out, or the --checkpoint that it was written with"));
     }
-    wanted.write(spark, file)
+    wanted.write(spark, &file)
 }
 
 fn holds_messages(spark: &Spark, brokers: &str, topic: &str) -> Result<bool> {
@@ -73,13 +73,17 @@ fn holds_messages(spark: &Spark, brokers: &str, topic: &str) -> Result<bool> {
 }
 
 impl Note {
-    fn write(&self, spark: &Spark, file: String) -> Result<()> {
+    fn write(&self, spark: &Spark, file: &str) -> Result<()> {
         let text = serde_json::to_string(self)
-            .map_err(|error| Error::new(ErrorKind::Spark, format!("no JSON: {error}")).at(Place::file(&file)))?;
+            .map_err(|error| Error::new(ErrorKind::Spark, format!("no JSON: {error}")).at(Place::file(file)))?;
         let schema = spark.done(DataType::from_ddl("value STRING"))?;
         let row = Row::new(vec!["value".to_owned()], vec![Value::String(text)]);
         let table = spark.done(spark.session().create_dataframe(vec![row], schema))?.coalesce(1);
-        spark.wait_for(move || table.write().format("text").mode("overwrite").save(Some(&file)))
+        let path = file.to_owned();
+        let saved = spark.wait_for(move || table.write().format("text").mode("overwrite").save(Some(&path)));
+        saved.map_err(|error| {
+            spark.about(error, file, "give a --checkpoint that it can write, and see, on its own disk")
+        })
     }
 
     /// The first setting in which they differ.

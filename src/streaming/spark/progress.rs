@@ -32,6 +32,8 @@ pub struct SparkBatch {
     pub input_per_second: Option<f64>,
     /// Messages a second as they were worked off; `None` if Spark does not say.
     pub processed_per_second: Option<f64>,
+    /// For each partition of the topic the offset after the last message read; empty if Spark does not say.
+    pub ends: BTreeMap<i32, i64>,
 }
 
 /// What a run of the query has done since it was started.
@@ -68,6 +70,15 @@ impl SparkTotals {
         }
         self.batches > before
     }
+
+    /// Whether the topic was read to these ends, by partition, as far as the last batch tells; without one it is not known.
+    pub(super) fn are_read(&self, ends: &BTreeMap<i32, i64>) -> bool {
+        let read_to = |batch: &SparkBatch, partition| batch.ends.get(&partition).copied().unwrap_or(0);
+        let read = |batch: &SparkBatch| {
+            batch.ends.is_empty() || ends.iter().all(|(&partition, &end)| read_to(batch, partition) >= end)
+        };
+        self.last.as_ref().is_none_or(read)
+    }
 }
 
 impl SparkBatch {
@@ -89,6 +100,7 @@ impl SparkBatch {
             seconds: report.batch_duration as f64 / 1000.0,
             input_per_second: rate(|source| source.input_rows_per_second),
             processed_per_second: rate(|source| source.processed_rows_per_second),
+            ends: report.sources.iter().flat_map(Source::ends).collect(),
         })
     }
 }
@@ -133,6 +145,15 @@ struct Source {
     num_input_rows: u64,
     input_rows_per_second: Option<f64>,
     processed_rows_per_second: Option<f64>,
+    /// By topic and partition, as JSON in a text.
+    end_offset: Option<String>,
+}
+
+impl Source {
+    fn ends(&self) -> BTreeMap<i32, i64> {
+        let topics = self.end_offset.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        topics.into_iter().flat_map(BTreeMap::<String, BTreeMap<i32, i64>>::into_values).flatten().collect()
+    }
 }
 
 #[derive(Deserialize)]
@@ -149,7 +170,7 @@ mod tests {
             r#"{{"id": "d66076ce", "batchId": {id}, "batchDuration": 3595, "durationMs": {{"addBatch": 3001}}, "eventTime": {{"watermark":
             "1970-01-01T00:00:00.000Z", "max": "2022-05-12T09:18:14.250Z"}}, "stateOperators": [{{"numRowsTotal": 7,
             "numRowsDroppedByWatermark": 2, "customMetrics": {{}}}}], "sources": [{{"numInputRows": {messages},
-            "processedRowsPerSecond": 12.5}}], "sink": {{}}, "observedMetrics": {{"velib_set_aside": {{"values": [3],
+            "processedRowsPerSecond": 12.5, "startOffset": null, "endOffset": "{{\"velib\": {{\"0\": {messages}, \"1\": 7}}}}"}}], "sink": {{}}, "observedMetrics": {{"velib_set_aside": {{"values": [3],
             "schema": {{}}}}}}}}"#
         )
     }
@@ -165,6 +186,9 @@ mod tests {
         let waits = r#"{"batchId": 7, "durationMs": {"latestOffset": 1}, "sources": [{"numInputRows": 0}]}"#.to_owned();
         assert!(!totals.update(&[report(6, 1), waits.clone()]) && totals.update(&[waits, report(7, 0)]));
         assert_eq!((totals.batches, totals.messages, totals.last.as_ref().map(|last| last.id)), (4, 31, Some(7)));
+        let ends = |first| BTreeMap::from([(0, first), (1, 7), (2, 0)]);
+        totals.update(&[report(8, 40)]);
+        assert!(totals.are_read(&ends(40)) && !totals.are_read(&ends(41)) && SparkTotals::default().are_read(&ends(1)));
         let last = totals.last.unwrap();
         assert_eq!((last.open, last.watermark, last.seconds), (7, None, 3.595));
         assert_eq!((last.input_per_second, last.processed_per_second), (None, Some(12.5)));

@@ -4,6 +4,7 @@
 //! it ended. The query lives in the server: if this process is killed it goes on until its session ends there, an hour later, or
 //! until it is started again, which takes its place.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use spark_connect::DataFrame;
@@ -18,7 +19,7 @@ use super::wait::unique;
 use super::{messages, windows};
 use crate::error::{Error, Place, Result};
 use crate::ingest::Stop;
-use crate::kafka::{BrokerHandle, existing_topic};
+use crate::kafka::{BrokerHandle, ends_of_topic, existing_topic};
 use crate::streaming::window::Windowing;
 
 /// The most messages in a batch, unless told otherwise: 500,000. It bounds what Spark holds in memory at a time.
@@ -62,7 +63,7 @@ impl SparkStreamSettings {
 /// Runs the query until its end; `watch` is shown how far it is after each batch.
 ///
 /// An error for a topic that is not there, and for a checkpoint of another query, before anything is read; one that names the
-/// server where it goes away, and with Spark's own words where the query fails.
+/// server where it goes away, or where somebody else ended the query; and with Spark's own words where the query fails.
 ///
 /// Over the same readings, with every window closed, both engines answer alike. They differ in what is late, and in when a window
 /// is to be seen:
@@ -97,6 +98,7 @@ pub fn consume_with_spark(
         existing_topic(broker, out)?;
     }
     checkpoint::claim(spark, broker.address(), settings, &topic)?;
+    let ends = if settings.until_end { ends_of_topic(broker, &settings.topic)? } else { BTreeMap::new() };
     let query = start(spark, broker, settings)?;
     let mut totals = SparkTotals::default();
     loop {
@@ -118,7 +120,12 @@ pub fn consume_with_spark(
         if !is_active {
             return match spark.wait_for(move || query.exception())? {
                 Some(failure) => Err(failed(spark, settings, &failure.message)),
-                None => Ok(totals),
+                None if settings.until_end && totals.are_read(&ends) => Ok(totals),
+                None => {
+                    let what = "the query was ended from outside, before it had read all: its checkpoint was taken over by another \
+                                process, or it was stopped in the server";
+                    Err(of_spark(spark.url(), what).way_out("start it again once the other has ended"))
+                }
             };
         }
     }
@@ -154,7 +161,10 @@ fn start(spark: &Spark, broker: &BrokerHandle, settings: &SparkStreamSettings) -
         table.write_stream().option("checkpointLocation", &checkpoint).output_mode("append").trigger(trigger)
     };
     match settings.output.clone() {
-        SparkOutput::Folder(folder) => spark.wait_for(move || write(windows).format("parquet").start(&folder)),
+        SparkOutput::Folder(folder) => {
+            let started = spark.wait_for(move || write(windows).format("parquet").start(&folder));
+            started.map_err(|error| of_output(spark, settings, error))
+        }
         SparkOutput::Topic(topic) => {
             let name = unique("windows");
             spark.name(&windows, &name)?;
@@ -193,5 +203,23 @@ fn failed(spark: &Spark, settings: &SparkStreamSettings, message: &str) -> Error
             .at(Place::Topic(settings.topic.clone()))
             .way_out("what was deleted before it was read is lost; give another --checkpoint and --out to begin anew");
     }
-    error
+    of_output(spark, settings, error)
+}
+
+/// The error at the folder that is written to, if it is that it cannot be.
+fn of_output(spark: &Spark, settings: &SparkStreamSettings, error: Error) -> Error {
+    let signs = [
+        "Permission denied",
+        "AccessControlException",
+        "Read-only file system",
+        "Mkdirs failed",
+        "mkdir of ",
+        "Parent path is not a directory",
+    ];
+    match &settings.output {
+        SparkOutput::Folder(folder) if signs.iter().any(|sign| error.message().contains(sign)) => {
+            spark.about(error, folder, "give an --out and a --checkpoint that it can write, on its own disk")
+        }
+        _ => error,
+    }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use spark_connect::{DataFrame, SparkError, SparkSession};
 
+use super::wait::unique;
 use crate::error::{Error, ErrorKind, Place, Result};
 
 /// The port of Spark Connect where the address names none.
@@ -24,11 +25,21 @@ const ENDING: Duration = Duration::from_secs(5);
 /// How often to look for that.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Codes of gRPC: "Status codes and their use in gRPC", its documentation.
+const CANCELLED: i32 = 1;
+const UNKNOWN: i32 = 2;
+const PERMISSION_DENIED: i32 = 7;
+const UNIMPLEMENTED: i32 = 12;
+const INTERNAL: i32 = 13;
+const UNAVAILABLE: i32 = 14;
+const UNAUTHENTICATED: i32 = 16;
+
 /// The version that a server must be of: that of the protocol this speaks, and of the functions it asks for.
 const MAJOR: &str = "4";
 
 /// A session on a Spark server: what it is told to name stays its own. It ends when this is dropped.
 pub struct Spark {
+    /// `sc://HOST:PORT`: what else was given may be a secret.
     url: String,
     /// Where it listens, `HOST:PORT`.
     address: String,
@@ -43,10 +54,11 @@ impl Spark {
     /// error for an address of another kind; an error that names it where nothing answers, or another version than 4.
     pub fn connect(url: &str) -> Result<Self> {
         let address = address(url)?;
-        reach(url, &address)?;
-        let (session, version) = opened(url, &address)?;
-        suits(&version).map_err(|error| error.at(Place::Url(url.to_owned())))?;
-        Ok(Self { url: url.to_owned(), address, version, session, turn: Arc::default() })
+        let shown = format!("sc://{address}");
+        reach(&shown, &address)?;
+        let (session, version) = opened(url, &shown, &address)?;
+        suits(&version).map_err(|error| error.at(Place::Url(shown.clone())))?;
+        Ok(Self { url: shown, address, version, session, turn: Arc::default() })
     }
 
     /// The server's version, such as `4.2.0`.
@@ -54,7 +66,7 @@ impl Spark {
         &self.version
     }
 
-    /// The address as it was given.
+    /// Its address, `sc://HOST:PORT`, without the parameters: a token may be among them.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -77,6 +89,22 @@ impl Spark {
     pub(crate) fn name(&self, table: &DataFrame, name: &str) -> Result<()> {
         let (table, name) = (table.clone(), name.to_owned());
         self.wait_for(move || table.create_or_replace_temp_view(&name))
+    }
+
+    /// An error of the server's about a path, told at that path with its way out. Of one that has a way out, it is not the path.
+    pub(crate) fn about(&self, error: Error, path: &str, way_out: &str) -> Error {
+        if error.has_way_out() {
+            return error;
+        }
+        let what = format!("the Spark server at {}: {}", self.url, error.message());
+        Error::new(ErrorKind::Spark, what).at(Place::file(path)).way_out(way_out)
+    }
+
+    /// A text that no other session has. The server gives out a table that it holds in its memory to whoever asks for one that is made
+    /// in the same way, also when its files are others by now and the session that wanted it held is gone: this makes a table this
+    /// session's own.
+    pub(crate) fn own(&self) -> String {
+        format!("{} {}", self.session.session_id(), unique("own"))
     }
 
     /// What the client answered, with its error as ours.
@@ -104,7 +132,9 @@ impl Drop for Spark {
 fn address(url: &str) -> Result<String> {
     let host = url.strip_prefix("sc://").and_then(|rest| rest.split('/').next()).filter(|host| !host.is_empty());
     let Some(host) = host else {
-        return Err(Error::usage("--spark", format!("`{url}` is no address of Spark Connect"))
+        // Without the parameters, among which may be a token.
+        let given = url.split([';', '?']).next().unwrap_or_default();
+        return Err(Error::usage("--spark", format!("`{given}` is no address of Spark Connect"))
             .way_out(format!("write sc://HOST:{PORT}")));
     };
     // In brackets an address of IPv6 holds colons of its own.
@@ -113,7 +143,7 @@ fn address(url: &str) -> Result<String> {
 }
 
 /// A session, and the server's version.
-fn opened(url: &str, address: &str) -> Result<(SparkSession, String)> {
+fn opened(url: &str, shown: &str, address: &str) -> Result<(SparkSession, String)> {
     let asked = url.to_owned();
     let open = move || -> std::result::Result<_, SparkError> {
         let session = SparkSession::builder().remote(&asked).get_or_create()?;
@@ -127,10 +157,10 @@ fn opened(url: &str, address: &str) -> Result<(SparkSession, String)> {
     thread::spawn(move || drop(to_me.send(open())));
     let silent = |_| {
         Error::new(ErrorKind::Spark, format!("what listens there does not answer as Spark Connect within {ANSWER:?}"))
-            .at(Place::Url(url.to_owned()))
+            .at(Place::Url(shown.to_owned()))
             .way_out("give the address of a Spark Connect server by --spark sc://HOST:PORT")
     };
-    answer.recv_timeout(ANSWER).map_err(silent)?.map_err(|error| failed(url, address, &error))
+    answer.recv_timeout(ANSWER).map_err(silent)?.map_err(|error| failed(shown, address, &error))
 }
 
 fn reach(url: &str, address: &str) -> Result<()> {
@@ -150,10 +180,17 @@ fn reach(url: &str, address: &str) -> Result<()> {
 /// What the client's error says. Where it is none of the server's but that of a connection, the server may be about to go, and
 /// then it is that which is told.
 fn failed(url: &str, address: &str, error: &SparkError) -> Error {
-    // What a server answers has details: its class and the message's parameters.
-    let of_connection = error.grpc_code.is_some() && error.grpc_details.is_none();
-    if !of_connection {
-        return of_spark(url, error);
+    // What Spark answers has details: its class and the message's parameters. The codes are gRPC's.
+    match error.grpc_code.filter(|_| error.grpc_details.is_none()) {
+        Some(CANCELLED | UNKNOWN | INTERNAL | UNAVAILABLE) => {}
+        Some(UNIMPLEMENTED) => {
+            return of_spark(url, error)
+                .way_out("give the address of a Spark Connect server by --spark sc://HOST:PORT");
+        }
+        Some(PERMISSION_DENIED | UNAUTHENTICATED) => {
+            return of_spark(url, error).way_out("give the token that it wants: --spark \"sc://HOST:PORT/;token=...\"");
+        }
+        _ => return of_spark(url, error),
     }
     let broken = Instant::now();
     while broken.elapsed() < ENDING {
@@ -199,6 +236,8 @@ mod tests {
             let said = format!("--spark: `{wrong}` is no address of Spark Connect; write sc://HOST:15002");
             assert_eq!((error.to_string(), error.exit_code()), (said, 2));
         }
+        let error = address("http://host/;token=secret").unwrap_err().to_string();
+        assert!(error.contains("`http://host/` is no address"), "{error}");
     }
 
     #[test]
@@ -206,7 +245,7 @@ mod tests {
         // Whatever listened there has gone.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let url = format!("sc://127.0.0.1:{port}");
-        let error = Spark::connect(&url).unwrap_err();
+        let error = Spark::connect(&format!("{url}/;token=secret")).unwrap_err();
         assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Spark, 1));
         assert!(error.to_string().starts_with(&format!("{url}: no Spark Connect server answers: ")), "{error}");
     }
@@ -226,6 +265,12 @@ mod tests {
         let mut answered = broken();
         (answered.message, answered.grpc_details) = ("[TABLE_OR_VIEW_NOT_FOUND] none".to_owned(), Some(vec![8]));
         assert_eq!(failed(&url, &address, &answered).to_string(), format!("{url}: [TABLE_OR_VIEW_NOT_FOUND] none"));
+        for (code, way_out) in [(16, "token=..."), (12, "give the address of a Spark Connect server")] {
+            let mut refused = SparkError::connect_msg("[refused] no");
+            refused.grpc_code = Some(code);
+            let said = failed(&url, &address, &refused).to_string();
+            assert!(said.starts_with(&format!("{url}: [refused] no; ")) && said.contains(way_out), "{said}");
+        }
         // Its port closes only a while after its connection.
         let ends = thread::spawn(move || {
             thread::sleep(Duration::from_millis(300));

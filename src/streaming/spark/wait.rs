@@ -41,13 +41,14 @@ impl Spark {
         self.wait_for(ask)?.ok_or_else(|| self.broken_off())
     }
 
-    /// The rows of a table that Spark reads from files; `None` if it finds nothing at their path.
-    pub(crate) fn rows_of_files(&self, table: &DataFrame) -> Result<Option<Vec<Row>>> {
+    /// The rows of a table that Spark reads from the files at a path; `None` if it finds nothing there.
+    pub(crate) fn rows_of_files(&self, table: &DataFrame, path: &str) -> Result<Option<Vec<Row>>> {
         let ask = self.asking(table);
         let rows = self.wait_for(|| match ask() {
             Err(error) if error.message().contains("PATH_NOT_FOUND") => Ok(Some(None)),
             rows => rows.map(|rows| rows.map(Some)),
-        })?;
+        });
+        let rows = rows.map_err(|error| self.about(error, path, "give a path or an address that it can read"))?;
         rows.ok_or_else(|| self.broken_off())
     }
 
@@ -79,7 +80,7 @@ impl Spark {
     /// The first lines of the text files in a folder of the server's; `None` if there is no such folder. Of a folder whose
     /// name begins with `_`, as Spark's own do, none.
     pub(super) fn lines(&self, folder: &str) -> Result<Option<Vec<String>>> {
-        let rows = self.rows_of_files(&self.session().read().text(folder).limit(10))?;
+        let rows = self.rows_of_files(&self.session().read().text(folder).limit(10), folder)?;
         Ok(rows.map(texts))
     }
 }
