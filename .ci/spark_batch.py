@@ -91,13 +91,20 @@ with tempfile.TemporaryDirectory() as folder:
 
     # Parquet whose files have other columns, in another order.
     rows = pl.read_parquet(history)
-    rows = [rows.filter(pl.col("stationcode") == code).unique("duedate") for code in ("16107", "21001")]
+    rows = [rows.filter(pl.col("stationcode") == code).unique("duedate") for code in ("16107", rows["stationcode"].min())]
+    assert all(len(of_station) > 0 for of_station in rows)
     rows[0].drop("mechanical", "ebike").write_parquet(dirty.parent / "a.parquet")
     rows[1].select(reversed(rows[1].columns)).write_parquet(dirty.parent / "b.parquet")
     aliases, nanoseconds = folder / "aliases", folder / "nanoseconds.parquet"
     aliases.mkdir()
     rows[0].write_parquet(aliases / "a.parquet")
     rows[1].rename({"numdocksavailable": "Nombre bornettes libres"}).write_parquet(aliases / "b.parquet")
+    exported, degrees = folder / "exported", folder / "degrees"
+    for other in (exported, degrees):
+        other.mkdir()
+        rows[0].write_parquet(other / "a.parquet")
+    rows[1].drop("fetched_at").write_parquet(exported / "b.parquet")
+    rows[1].drop("lat", "lon").with_columns(coordonnees_geo=pl.lit("48.87, 2.48")).write_parquet(degrees / "b.parquet")
     rows[0].with_columns(pl.col("duedate").dt.cast_time_unit("ns")).write_parquet(nanoseconds)
 
     told, beside, unnamed = dirty.read_text(), folder / "beside", folder / "unnamed"
@@ -132,6 +139,8 @@ with tempfile.TemporaryDirectory() as folder:
     refused(1, "its columns are not those of the file beside it", "--spark", SPARK, "--data", beside)
     refused(1, "a column has no name, or two have the same", "--spark", SPARK, "--data", unnamed)
     refused(1, "and another say the same", "--spark", SPARK, "--data", aliases)
+    refused(1, "and another say the same", "--spark", SPARK, "--data", degrees)
+    refused(1, "b.parquet: none of its rows is a reading", "--spark", SPARK, "--data", exported)
     refused(1, "such as times in nanoseconds", "--spark", SPARK, "--data", nanoseconds)
     refused(1, "give a path or an address that it can read", "--spark", SPARK, "--data", "nowhere://velib/a.csv")
     refused(2, "only Spark needs it", "--spark", SPARK, "--check", "--query", "SELECT 1", engine=())

@@ -53,7 +53,8 @@ pub struct RowsOfSpark {
 /// | times | to the nanosecond | to the microsecond |
 /// | a text that is not UTF-8 | unknown | read, with U+FFFD where it is not |
 /// | CSV files of different columns in one folder | each by its own | refused: one `--data` each |
-/// | Parquet files of different columns in one folder | each by its own | by all of theirs; two names for one field are refused |
+/// | CSV files of one folder with a column without a name, or two of one name | each by its own | refused: one `--data` each |
+/// | Parquet files of different columns in one folder | each by its own | by all of theirs. Refused: two names for one field, one name for two types, a file without a column that a reading must have |
 /// | times of Parquet in nanoseconds | read | refused by Spark |
 ///
 /// What Spark holds in its memory meanwhile it lets go at the end; of a process that was killed it keeps it until its own end, and

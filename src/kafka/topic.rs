@@ -99,12 +99,19 @@ pub(crate) fn existing_topic(broker: &BrokerHandle, topic: &str) -> Result<Strin
     Ok(format!("{cluster}/{topic}"))
 }
 
-/// For each partition of a topic the offset after its last message.
+/// For each partition of a topic that holds messages the offset after the last.
 #[cfg(feature = "spark")]
 pub(crate) fn ends_of_topic(broker: &BrokerHandle, topic: &str) -> Result<BTreeMap<i32, i64>> {
     let scan = Scan::new(broker, topic)?;
     let partitions = scan.partitions(broker)?.unwrap_or_default();
-    (0..partitions).map(|partition| Ok((partition, scan.ends_of(partition)?.1))).collect()
+    let mut ends = BTreeMap::new();
+    for partition in 0..partitions {
+        let (first, end) = scan.ends_of(partition)?;
+        if first < end {
+            ends.insert(partition, end);
+        }
+    }
+    Ok(ends)
 }
 
 impl TopicSettings {

@@ -72,7 +72,9 @@ impl Found {
 /// The files that a path names, by their kinds.
 fn found(spark: &Spark, path: &str) -> Result<Vec<Found>> {
     let listed = spark.session().read().format("binaryFile").option("recursiveFileLookup", "true").load(Some(path));
-    let Some(rows) = spark.rows_of_files(&listed.select(["path"]), path)? else {
+    let Some(rows) =
+        spark.rows_of_files(&listed.select(["path"]), path, "give a path or an address that it can read")?
+    else {
         let what = format!("the Spark server at {} finds nothing there", spark.url());
         return Err(Error::new(ErrorKind::Data, what)
             .at(Place::file(path))
@@ -149,14 +151,9 @@ fn rows(spark: &Spark, source: usize, path: &str, found: &Found) -> Result<DataF
     let names: Vec<&str> = columns.iter().map(|(_, name, _)| name.as_str()).collect();
     let fields = slots(&names);
     suffice(&names, &fields).map_err(|error| error.at(Place::file(first)))?;
-    // Of two for one field the first would be read, in all files.
-    let is_again = |&place: &usize| slots(&names[place..=place]) != fields[place..=place];
-    if are_many
-        && kind == Kind::Parquet
-        && let Some(again) = (0..names.len()).find(is_again)
-    {
-        let what =
-            format!("the column {} and another say the same: they may be those of different files", names[again]);
+    let are_merged = are_many && kind == Kind::Parquet;
+    if are_merged && let Some(again) = said_again(&names) {
+        let what = format!("the column {again} and another say the same: they may be those of different files");
         return Err(found.error(what).way_out(format!("give both one name, or {OTHER_COLUMNS}")));
     }
     let mut cells = Vec::new();
@@ -179,6 +176,9 @@ fn rows(spark: &Spark, source: usize, path: &str, found: &Found) -> Result<DataF
         }
     }
     let readings = readings(&table, source, kind, &cells);
+    if are_merged {
+        have_all(spark, &readings)?;
+    }
     if !cells.iter().any(|(field, _)| *field == Field::FetchedAt) {
         are_exports(spark, &readings, first)?;
     }
@@ -199,6 +199,32 @@ fn are_exports(spark: &Spark, readings: &DataFrame, first: &str) -> Result<()> {
     Err(Error::new(ErrorKind::Data, message)
         .at(Place::file(history.get(0).and_then(Value::as_str).unwrap_or(first)))
         .way_out("add the column `fetched_at`: when each reading was fetched"))
+}
+
+/// The first column for a field that another is for too: of the two the first would be read, in all files.
+fn said_again<'n>(names: &[&'n str]) -> Option<&'n str> {
+    let mut said: Vec<Field> = Vec::new();
+    names.iter().copied().find(|&name| {
+        let fields: &[Field] = match slots(&[name])[..] {
+            [Slot::Field(field)] => &[field],
+            [Slot::Position] => &[Field::Lat, Field::Lon],
+            _ => &[],
+        };
+        let is_again = fields.iter().any(|field| said.contains(field));
+        said.extend(fields);
+        is_again
+    })
+}
+
+/// Refuses a file in which no row is a reading, beside others: it may lack a column that they have.
+fn have_all(spark: &Spark, readings: &DataFrame) -> Result<()> {
+    let read = expr("count_if(fault IS NULL) AS readings").expression().clone();
+    let without = readings.group_by(["file"]).agg(vec![read]).filter(expr("readings = 0")).limit(1);
+    let rows = spark.rows(&without)?;
+    let Some(file) = rows.first().and_then(|row| row.get(0)).and_then(Value::as_str) else { return Ok(()) };
+    let what =
+        "none of its rows is a reading: it lacks a column that the files beside it have, or all of it is unreadable";
+    Err(Error::new(ErrorKind::Data, what).at(Place::file(file)).way_out(OTHER_COLUMNS))
 }
 
 /// From cells to readings.

@@ -21,8 +21,8 @@ struct Note {
     out: String,
 }
 
-/// Takes the checkpoint for this query, or says what else it belongs to. `topic` is named with its cluster.
-pub(super) fn claim(spark: &Spark, brokers: &str, settings: &SparkStreamSettings, topic: &str) -> Result<()> {
+/// Takes the checkpoint for this query, or says what else it belongs to; whether it is new. `topic` is named with its cluster.
+pub(super) fn claim(spark: &Spark, brokers: &str, settings: &SparkStreamSettings, topic: &str) -> Result<bool> {
     let (checkpoint, out) = (&settings.checkpoint, &settings.output);
     let wanted = Note {
         topic: topic.to_owned(),
@@ -37,7 +37,7 @@ pub(super) fn claim(spark: &Spark, brokers: &str, settings: &SparkStreamSettings
     let lines = spark.lines(&file)?;
     let kept = lines.iter().flatten().find_map(|line| serde_json::from_str::<Note>(line).ok());
     match kept {
-        Some(kept) if kept == wanted => return Ok(()),
+        Some(kept) if kept == wanted => return Ok(false),
         Some(kept) => {
             let what = format!("the checkpoint belongs to another query: {}", kept.differs_from(&wanted));
             return refuse(checkpoint, what, "ask the same, or give another --checkpoint and another --out");
@@ -63,7 +63,8 @@ pub(super) fn claim(spark: &Spark, brokers: &str, settings: &SparkStreamSettings
             .at(Place::Topic(name.clone()))
             .way_out("give another --out, or the --checkpoint that it was written with"));
     }
-    wanted.write(spark, &file)
+    wanted.write(spark, &file)?;
+    Ok(true)
 }
 
 fn holds_messages(spark: &Spark, brokers: &str, topic: &str) -> Result<bool> {

@@ -71,13 +71,14 @@ impl SparkTotals {
         self.batches > before
     }
 
-    /// Whether the topic was read to these ends, by partition, as far as the last batch tells; without one it is not known.
-    pub(super) fn are_read(&self, ends: &BTreeMap<i32, i64>) -> bool {
+    /// Whether the topic was read to these ends, by partition, as far as the last batch tells. Without one nothing was read by a query
+    /// that is new; of another it is not known, and taken as read.
+    pub(super) fn are_read(&self, ends: &BTreeMap<i32, i64>, is_new: bool) -> bool {
         let read_to = |batch: &SparkBatch, partition| batch.ends.get(&partition).copied().unwrap_or(0);
         let read = |batch: &SparkBatch| {
             batch.ends.is_empty() || ends.iter().all(|(&partition, &end)| read_to(batch, partition) >= end)
         };
-        self.last.as_ref().is_none_or(read)
+        self.last.as_ref().map_or(!is_new || ends.is_empty(), read)
     }
 }
 
@@ -188,7 +189,11 @@ mod tests {
         assert_eq!((totals.batches, totals.messages, totals.last.as_ref().map(|last| last.id)), (4, 31, Some(7)));
         let ends = |first| BTreeMap::from([(0, first), (1, 7), (2, 0)]);
         totals.update(&[report(8, 40)]);
-        assert!(totals.are_read(&ends(40)) && !totals.are_read(&ends(41)) && SparkTotals::default().are_read(&ends(1)));
+        assert!(totals.are_read(&ends(40), true) && !totals.are_read(&ends(41), false));
+        let none = SparkTotals::default();
+        assert!(
+            none.are_read(&ends(1), false) && !none.are_read(&ends(1), true) && none.are_read(&BTreeMap::new(), true)
+        );
         let last = totals.last.unwrap();
         assert_eq!((last.open, last.watermark, last.seconds), (7, None, 3.595));
         assert_eq!((last.input_per_second, last.processed_per_second), (None, Some(12.5)));

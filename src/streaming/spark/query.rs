@@ -97,7 +97,7 @@ pub fn consume_with_spark(
     if let SparkOutput::Topic(out) = &settings.output {
         existing_topic(broker, out)?;
     }
-    checkpoint::claim(spark, broker.address(), settings, &topic)?;
+    let is_new = checkpoint::claim(spark, broker.address(), settings, &topic)?;
     let ends = if settings.until_end { ends_of_topic(broker, &settings.topic)? } else { BTreeMap::new() };
     let query = start(spark, broker, settings)?;
     let mut totals = SparkTotals::default();
@@ -120,7 +120,7 @@ pub fn consume_with_spark(
         if !is_active {
             return match spark.wait_for(move || query.exception())? {
                 Some(failure) => Err(failed(spark, settings, &failure.message)),
-                None if settings.until_end && totals.are_read(&ends) => Ok(totals),
+                None if settings.until_end && totals.are_read(&ends, is_new) => Ok(totals),
                 None => {
                     let what = "the query was ended from outside, before it had read all: its checkpoint was taken over by another \
                                 process, or it was stopped in the server";

@@ -3,7 +3,7 @@
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use spark_connect::{DataFrame, SparkError, SparkSession};
 
@@ -91,9 +91,11 @@ impl Spark {
         self.wait_for(move || table.create_or_replace_temp_view(&name))
     }
 
-    /// An error of the server's about a path, told at that path with its way out. Of one that has a way out, it is not the path.
+    /// An error of the server's about a path, told at that path with its way out. Of one that has a way out it is not the path, nor
+    /// where the server or the session is in trouble whatever the path.
     pub(crate) fn about(&self, error: Error, path: &str, way_out: &str) -> Error {
-        if error.has_way_out() {
+        let of_server = ["OutOfMemory", "INVALID_HANDLE", "OPERATION_CANCELED", "OPERATION_ABANDONED"];
+        if error.has_way_out() || of_server.iter().any(|sign| error.message().contains(sign)) {
             return error;
         }
         let what = format!("the Spark server at {}: {}", self.url, error.message());
@@ -104,7 +106,9 @@ impl Spark {
     /// in the same way, also when its files are others by now and the session that wanted it held is gone: this makes a table this
     /// session's own.
     pub(crate) fn own(&self) -> String {
-        format!("{} {}", self.session.session_id(), unique("own"))
+        // The session may have been named in the address, with the same name each time.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        format!("{} {} {now} {}", self.session.session_id(), std::process::id(), unique("own"))
     }
 
     /// What the client answered, with its error as ours.
@@ -128,15 +132,24 @@ impl Drop for Spark {
     }
 }
 
-/// `HOST:PORT` of an address of Spark Connect.
+/// `HOST:PORT` of an address of Spark Connect. Of its parameters only the names are ever told: a token may be among them.
 fn address(url: &str) -> Result<String> {
-    let host = url.strip_prefix("sc://").and_then(|rest| rest.split('/').next()).filter(|host| !host.is_empty());
-    let Some(host) = host else {
-        // Without the parameters, among which may be a token.
-        let given = url.split([';', '?']).next().unwrap_or_default();
-        return Err(Error::usage("--spark", format!("`{given}` is no address of Spark Connect"))
-            .way_out(format!("write sc://HOST:{PORT}")));
+    let (host, parameters) = match url.strip_prefix("sc://") {
+        Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
+        None => ("", ""),
     };
+    if host.is_empty() || host.contains([';', '?', '#', '=']) {
+        let given = url.split([';', '?', '#', '=']).next().unwrap_or_default();
+        return Err(Error::usage("--spark", format!("`{given}` is no address of Spark Connect"))
+            .way_out(format!("write sc://HOST:{PORT}, or sc://HOST:{PORT}/;NAME=VALUE")));
+    }
+    for parameter in parameters.split(';').filter(|parameter| !parameter.is_empty()) {
+        let (name, value) = parameter.split_once('=').unwrap_or_default();
+        if name.is_empty() || value.contains(['=', '/']) {
+            return Err(Error::usage("--spark", format!("what stands behind `{host}/` are no parameters: {name}"))
+                .way_out("write ;NAME=VALUE, in the value %3D for = and %2F for /"));
+        }
+    }
     // In brackets an address of IPv6 holds colons of its own.
     let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     Ok(if has_port { host.to_owned() } else { format!("{host}:{PORT}") })
@@ -233,11 +246,22 @@ mod tests {
         assert_eq!(address("sc://[::1]").unwrap(), "[::1]:15002");
         for wrong in ["127.0.0.1:15002", "spark://host:7077", "sc://", ""] {
             let error = address(wrong).unwrap_err();
-            let said = format!("--spark: `{wrong}` is no address of Spark Connect; write sc://HOST:15002");
+            let said = format!(
+                "--spark: `{wrong}` is no address of Spark Connect; write sc://HOST:15002, or sc://HOST:15002/;NAME=VALUE"
+            );
             assert_eq!((error.to_string(), error.exit_code()), (said, 2));
         }
-        let error = address("http://host/;token=secret").unwrap_err().to_string();
-        assert!(error.contains("`http://host/` is no address"), "{error}");
+        for wrong in [
+            "http://host/;token=secret",
+            "sc://host;token=secret",
+            "sc://host?token=secret",
+            "sc://host/;token=secret==",
+            "sc://host/;token=a/secret",
+            "sc://host/secret",
+        ] {
+            let error = address(wrong).unwrap_err();
+            assert!(error.exit_code() == 2 && !error.to_string().contains("secret"), "{error}");
+        }
     }
 
     #[test]

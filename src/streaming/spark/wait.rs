@@ -30,7 +30,9 @@ impl Spark {
             match answer.recv_timeout(LOOK) {
                 Ok(answer) => return self.done(answer),
                 Err(RecvTimeoutError::Timeout) => self.reach()?,
-                Err(RecvTimeoutError::Disconnected) => return Err(of_spark(self.url(), "its client has failed")),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(of_spark(self.url(), "its client has failed").way_out("start again"));
+                }
             }
         }
     }
@@ -41,14 +43,15 @@ impl Spark {
         self.wait_for(ask)?.ok_or_else(|| self.broken_off())
     }
 
-    /// The rows of a table that Spark reads from the files at a path; `None` if it finds nothing there.
-    pub(crate) fn rows_of_files(&self, table: &DataFrame, path: &str) -> Result<Option<Vec<Row>>> {
+    /// The rows of a table that Spark reads from the files at a path; `None` if it finds nothing there. `way_out` is that of a path
+    /// that it cannot read.
+    pub(crate) fn rows_of_files(&self, table: &DataFrame, path: &str, way_out: &str) -> Result<Option<Vec<Row>>> {
         let ask = self.asking(table);
         let rows = self.wait_for(|| match ask() {
             Err(error) if error.message().contains("PATH_NOT_FOUND") => Ok(Some(None)),
             rows => rows.map(|rows| rows.map(Some)),
         });
-        let rows = rows.map_err(|error| self.about(error, path, "give a path or an address that it can read"))?;
+        let rows = rows.map_err(|error| self.about(error, path, way_out))?;
         rows.ok_or_else(|| self.broken_off())
     }
 
@@ -80,7 +83,11 @@ impl Spark {
     /// The first lines of the text files in a folder of the server's; `None` if there is no such folder. Of a folder whose
     /// name begins with `_`, as Spark's own do, none.
     pub(super) fn lines(&self, folder: &str) -> Result<Option<Vec<String>>> {
-        let rows = self.rows_of_files(&self.session().read().text(folder).limit(10), folder)?;
+        let rows = self.rows_of_files(
+            &self.session().read().text(folder).limit(10),
+            folder,
+            "give a --checkpoint and an --out that it can read and write",
+        )?;
         Ok(rows.map(texts))
     }
 }
