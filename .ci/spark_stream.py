@@ -20,7 +20,6 @@ LATENESS = 90 * 60  # What the example has unless told otherwise.
 SUMMARY = ("count", "mean", "time_weighted_mean", "min", "max", "last", "rate", "turnover")
 QUANTITIES = ("mechanical", "ebike", "docks", "occupancy")
 LATE = 50
-STATIONS = 200  # of which what is late is looked at
 KEY = ["station_code", "window_start"]
 
 
@@ -34,8 +33,8 @@ def example(name, *options, examples=EXAMPLES):
     return json.loads(ended.stdout)
 
 
-def publish(source, topic):
-    return example("part1_fetch", "--source", source, "--publish", "--brokers", KAFKA, "--topic", topic, "--json")["published"]
+def publish(source):
+    return example("part1_fetch", "--source", source, "--publish", "--brokers", KAFKA, "--topic", TOPIC, "--json")["published"]
 
 
 FIELDS = ("fetched_at", "stationcode", "name", "is_installed", "capacity", "numdocksavailable", "numbikesavailable", "mechanical",
@@ -65,8 +64,8 @@ def closing_reading(folder):
     return recording(folder / "closing.csv", [{"fetched_at": time, "stationcode": "closing", "duedate": time}])
 
 
-def options(folder, topic, name, *more):
-    return ["--engine", "spark", "--brokers", KAFKA, "--topic", topic, "--checkpoint", folder / f"checkpoint-{name}",
+def options(folder, name, *more):
+    return ["--engine", "spark", "--brokers", KAFKA, "--topic", TOPIC, "--checkpoint", folder / f"checkpoint-{name}",
             "--out", folder / f"windows-{name}", "--window", f"{WINDOW}s", "--zone", "arrondissement", "--until-end", "--json", *more]
 
 
@@ -121,10 +120,10 @@ def all_of_zones(file):
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def our_windows(folder, topic, *more):
-    store = folder / f"{topic}.sqlite"
-    answer = example("part2_stream", "--brokers", KAFKA, "--topic", topic, "--store", f"sqlite:{store}", "--until-end", "--json",
-                     "--window", f"{WINDOW}s", "--zone", "arrondissement", *more)
+def our_windows(folder):
+    store = folder / "ours.sqlite"
+    answer = example("part2_stream", "--brokers", KAFKA, "--topic", TOPIC, "--store", f"sqlite:{store}", "--until-end", "--json",
+                     "--window", f"{WINDOW}s", "--zone", "arrondissement", "--zone-windows", folder / "zones.jsonl")
     with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as connection:
         cursor = connection.execute("SELECT * FROM station_windows WHERE station_code <> 'closing'")
         columns = [column[0] for column in cursor.description]
@@ -132,13 +131,13 @@ def our_windows(folder, topic, *more):
     return answer, rows.drop("samples", "window_end", "revision")
 
 
-def messages(folder, topic, spark):
+def messages(folder, spark):
     """What is in the topic, with its places, read by Spark."""
     # By the Python that has PySpark.
     program = f"""
 from pyspark.sql import SparkSession
 spark = SparkSession.builder.remote("{spark}").getOrCreate()
-table = spark.read.format("kafka").option("kafka.bootstrap.servers", "{KAFKA}").option("subscribe", "{topic}").load()
+table = spark.read.format("kafka").option("kafka.bootstrap.servers", "{KAFKA}").option("subscribe", "{TOPIC}").load()
 table.selectExpr("partition", "offset", "CAST(value AS STRING) AS value").write.parquet("{folder}/messages")
 spark.stop()
 """
@@ -155,19 +154,19 @@ spark.stop()
     return rows.with_columns((pl.col("at") // (WINDOW * 1000) * WINDOW).alias("window_start"))
 
 
-def batches(checkpoint, topic):
+def batches(checkpoint):
     """For each batch the offsets behind it, by partition, as Spark has noted them before it began."""
     ends = {}
     for path in (checkpoint / "offsets").iterdir():
         if path.name.isdigit():
-            ends[int(path.name)] = {int(one): end for one, end in json.loads(path.read_text().splitlines()[2])[topic].items()}
+            ends[int(path.name)] = {int(one): end for one, end in json.loads(path.read_text().splitlines()[2])[TOPIC].items()}
     return [ends[number] for number in sorted(ends)]
 
 
-def by_sparks_rule(rows, checkpoint, topic):
+def by_sparks_rule(rows, checkpoint):
     """The windows that Spark is to write, with how many readings, and how many messages it is to drop."""
     kept, dropped, watermarks, newest, begin = [], 0, [0], None, {}
-    for end in batches(checkpoint, topic):
+    for end in batches(checkpoint):
         of_batch = rows.filter(pl.any_horizontal(
             (pl.col("partition") == one) & pl.col("offset").is_between(begin.get(one, 0), to - 1) for one, to in end.items()))
         # By the watermark of the batch before: this batch's own closes windows when it has been read.
@@ -183,9 +182,9 @@ def by_sparks_rule(rows, checkpoint, topic):
     return closed.group_by(KEY).agg(pl.len().alias("readings"), known.mean().alias("docks_mean"), known.len().alias("docks_count")), dropped
 
 
-def by_default_lateness(folder, topic, rows, ours):
-    expected, dropped = by_sparks_rule(rows, folder / "checkpoint-late", topic)
-    windows = written(folder / "windows-late")
+def by_default_lateness(folder, name, rows, ours):
+    expected, dropped = by_sparks_rule(rows, folder / f"checkpoint-{name}")
+    windows = written(folder / f"windows-{name}")
     equal(windows, expected, ["readings", "docks_count", "docks_mean"])
     assert dropped >= 2 * LATE and not windows["station_code"].str.starts_with("late-").any(), dropped
     both = ours.join(windows, on=KEY, how="left", suffix="_theirs")
@@ -280,17 +279,18 @@ def killed_and_started_again(spark, folder, arguments):
 
 
 def the_whole_history(spark, folder):
-    """Both engines over all of it, nothing late, Spark killed in the middle: every window of stations and zones is the same."""
+    """Both engines over all of it, nothing late, Spark killed in the middle: every window of stations and zones is the same. How many
+    messages there are, and the windows of our engine."""
     began = time.monotonic()
-    published = publish(PARQUET, TOPIC) + publish(late_readings(folder), TOPIC) + publish(closing_reading(folder), TOPIC)
+    published = publish(PARQUET) + publish(late_readings(folder)) + publish(closing_reading(folder))
     said(f"{published} messages in the topic", began)
 
     began = time.monotonic()
-    answer, ours = our_windows(folder, TOPIC, "--zone-windows", folder / "zones.jsonl")
+    answer, ours = our_windows(folder)
     said(f"our engine: {len(ours)} windows", began)
 
     began = time.monotonic()
-    sparks, killed = killed_and_started_again(spark, folder, options(folder, TOPIC, "all", "--lateness", "60d", "--batch", "60000",
+    sparks, killed = killed_and_started_again(spark, folder, options(folder, "all", "--lateness", "60d", "--batch", "60000",
                                                                      "--zone-windows", folder / "zones-spark.jsonl"))
     columns = [column for column in ours.columns if column not in KEY]
     windows = written(folder / "windows-all")
@@ -304,21 +304,16 @@ def the_whole_history(spark, folder):
     assert len(zones) > 60 * len(windows["window_start"].unique()), len(zones)
     said(f"{killed}: equal to ours, {len(windows)} windows in {compared} columns, {len(zones)} of zones; and the use of the network "
          f"in the newest", began)
+    return published, ours
 
 
-def what_is_late(spark, folder):
+def what_is_late(spark, folder, published, ours):
     """Spark has a rule of its own for what is late: it keeps to it, reading by reading."""
     began = time.monotonic()
-    few = folder / "few.parquet"
-    rows = pl.read_parquet(PARQUET)
-    rows.filter(pl.col("stationcode").is_in(rows["stationcode"].unique().sort().head(STATIONS).to_list())).write_parquet(few)
-    topic = f"{TOPIC}-late"
-    published = publish(few, topic) + publish(late_readings(folder), topic) + publish(closing_reading(folder), topic)
-    _, ours = our_windows(folder, topic)
-    example("part2_stream", *options(folder, topic, "late", "--batch", published // 10, "--spark", spark.url), examples=WITH_SPARK)
-    rows = messages(folder, topic, spark.url)
+    example("part2_stream", *options(folder, "late", "--batch", "60000", "--spark", spark.url), examples=WITH_SPARK)
+    rows = messages(folder, spark.url)
     assert len(rows) == published
-    said(by_default_lateness(folder, topic, rows, ours), began)
+    said(by_default_lateness(folder, "late", rows, ours), began)
 
 
 def main():
@@ -327,8 +322,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         try:
             spark.start()
-            the_whole_history(spark, Path(folder))
-            what_is_late(spark, Path(folder))
+            what_is_late(spark, Path(folder), *the_whole_history(spark, Path(folder)))
         finally:
             spark.stop()
 
